@@ -1,0 +1,13 @@
+"""The checks of the course: one file for each exercise, and what they share.
+
+In a notebook::
+
+    from checks import check_counter
+
+    await check_counter(handler)
+"""
+
+from checks.connect import check_connect, check_connect_client
+from checks.counter import check_counter, check_counter_client
+
+__all__ = ["check_connect", "check_connect_client", "check_counter", "check_counter_client"]

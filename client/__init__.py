@@ -1,0 +1,14 @@
+"""The clients of the course: one file for each exercise, and what they share.
+
+In a notebook::
+
+    from client import CounterClient, side_by_side
+
+    side_by_side(CounterClient(server.url), CounterClient(server.url))
+"""
+
+from client.connect import ConnectClient
+from client.counter import CounterClient
+from client.widget import Client, close_all, close_button, side_by_side
+
+__all__ = ["Client", "ConnectClient", "CounterClient", "close_all", "close_button", "side_by_side"]

@@ -1,0 +1,78 @@
+// One connection to the server that brought this page. It comes back by itself.
+
+const FIRST_PAUSE = 100; // milliseconds between two attempts to connect
+const LONGEST_PAUSE = 2000;
+const STEADY = 5000; // milliseconds after which a connection counts as one that works
+
+// The address of the page with another scheme: so it is right behind a proxy, too.
+const address = new URL(".", location.href);
+address.protocol = address.protocol.replace("http", "ws");
+
+const badge = document.querySelector("#state");
+
+// Connects, and calls onMessage with each JSON object and onText with each other text.
+// Returns what the page can do with the connection.
+export function stayConnected({ onMessage, onText = () => {}, onState = () => {} }) {
+  let socket = null;
+  let pause = FIRST_PAUSE;
+  let timer = null;
+  let wanted = true;
+
+  function show(state, words) {
+    badge.className = state;
+    badge.textContent = words;
+    onState(state);
+  }
+
+  function open() {
+    show("connecting", "connecting…");
+    const mine = new WebSocket(address);
+    let opened = null;
+    socket = mine;
+    mine.onopen = () => {
+      opened = Date.now();
+      show("connected", "connected");
+    };
+    mine.onmessage = (event) => {
+      const message = readObject(event.data);
+      if (message) onMessage(message);
+      else onText(event.data);
+    };
+    mine.onclose = () => {
+      if (!wanted) return show("disconnected", "disconnected");
+      if (opened && Date.now() - opened > STEADY) pause = FIRST_PAUSE;
+      show("lost", "lost, reconnecting…");
+      timer = setTimeout(open, pause * (0.75 + Math.random() / 2));
+      pause = Math.min(2 * pause, LONGEST_PAUSE);
+    };
+  }
+
+  open();
+  return {
+    send(message) {
+      if (socket.readyState !== WebSocket.OPEN) return false;
+      socket.send(JSON.stringify(message));
+      return true;
+    },
+    disconnect() {
+      wanted = false;
+      clearTimeout(timer);
+      if (socket.readyState === WebSocket.CLOSED) show("disconnected", "disconnected");
+      else socket.close(1000);
+    },
+    reconnect() {
+      wanted = true;
+      pause = FIRST_PAUSE;
+      if (socket.readyState === WebSocket.CLOSED) open();
+    },
+  };
+}
+
+function readObject(text) {
+  try {
+    const value = JSON.parse(text);
+    return value !== null && typeof value === "object" && !Array.isArray(value) ? value : null;
+  } catch {
+    return null;
+  }
+}

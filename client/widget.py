@@ -1,0 +1,260 @@
+"""What all clients of the course share: one connection, shown on a card."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+from IPython import get_ipython
+from ipywidgets import Button, HBox, Layout, Text, Widget
+
+from client.connection import ReconnectingConnection
+from server import stop
+from server.card import Card, Painter
+from server.messages import Message, encode
+
+_open: set["Client"] = set()
+_made_by_cell: dict[str, tuple[int, list["Client"]]] = {}
+
+
+class Client:
+    """A client of a WebSocket server: a card with a badge, and the widgets of an exercise.
+
+    To make one of your own, override :meth:`build`, which makes the widgets, and
+    :meth:`received`, which is called with each message. Show it in the last line of a cell.
+
+    Attributes:
+        url: Where it connects, such as ``ws://127.0.0.1:8764``.
+        name: The title of its card.
+        failure: What a method of an exercise raised last, or None.
+    """
+
+    title = "Client"
+
+    def __init__(self, url: str, name: str | None = None) -> None:
+        """Connect in the background, and again whenever the connection is lost.
+
+        Args:
+            url: The address of the server, ``ws://…``, or the server that `start` returned.
+            name: The title of the card.
+
+        Raises:
+            RuntimeError: Outside of a cell of a notebook or an ``async def`` function.
+        """
+        try:
+            self._loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise RuntimeError(
+                "A client needs an event loop that runs. Make it in a cell of a notebook, or "
+                "inside an `async def` function."
+            ) from None
+        self.url: str = getattr(url, "url", url)
+        self.name = name or self.title
+        self.failure: Exception | None = None
+        self._waiters: set[asyncio.Event] = set()
+        built = self.build()
+        self._card = Card(self.name, built if isinstance(built, list) else [built])
+        _remember(self)
+        self._connection = ReconnectingConnection(
+            self.url,
+            self.name,
+            on_state=self._show_state,
+            on_connected=lambda: self._run(self.connected),
+            on_data=self._take,
+        )
+
+    # What the client of an exercise brings along.
+
+    def build(self) -> Widget | list[Widget]:
+        """Make the widgets of this client."""
+        return []
+
+    def connected(self) -> None:
+        """Called each time the connection is there."""
+
+    def received(self, message: Message) -> None:
+        """Called with each message from the server: a dict, as a rule with a "type"."""
+
+    def received_text(self, text: str) -> None:
+        """Called with each frame from the server that is no JSON object."""
+
+    # What it can do.
+
+    @property
+    def state(self) -> str:
+        """One of "connecting", "connected", "lost", "refused", "disconnected" and "closed"."""
+        return self._connection.state
+
+    def send(self, message: Message | str) -> None:
+        """Send a message. Without a connection it waits for the next one. Any thread may call it.
+
+        Args:
+            message: A dict, which is sent as JSON, or a text, which is sent as it is.
+
+        Raises:
+            TypeError: If JSON cannot express the dict.
+            ValueError: If it holds NaN or infinity.
+            ConnectionError: If the client was closed, or too many messages wait already.
+        """
+        self._connection.send(message if isinstance(message, str) else encode(message))
+
+    def disconnect(self) -> None:
+        """Say goodbye to the server, and stay away until :meth:`reconnect`."""
+        self._connection.disconnect()
+
+    def reconnect(self) -> None:
+        """Connect again after :meth:`disconnect`."""
+        self._connection.reconnect()
+
+    def cut(self) -> None:
+        """Cut the line without a goodbye, as a pulled cable would. It comes back by itself."""
+        self._connection.cut()
+
+    def close(self) -> None:
+        """Say goodbye to the server, for good."""
+        self._connection.close()
+
+    async def wait_closed(self) -> None:
+        """Wait until :meth:`close` or :meth:`disconnect` is done."""
+        await self._connection.wait_closed()
+
+    async def until(self, condition: Callable[[], Any], within: float = 5.0) -> None:
+        """Wait until a condition holds. It is looked at after each change of this client.
+
+        Args:
+            condition: A function without arguments, such as ``lambda: ada.value == 3``.
+            within: How long to wait, in seconds.
+
+        Raises:
+            TimeoutError: If it does not hold by then.
+        """
+        change = asyncio.Event()
+        self._waiters.add(change)
+        try:
+            async with asyncio.timeout(within):
+                while not condition():
+                    await change.wait()
+                    change.clear()
+        except TimeoutError:
+            raise TimeoutError(
+                f"{self.name} waited {within} seconds in vain. It is {self.state}."
+            ) from None
+        finally:
+            self._waiters.discard(change)
+
+    # What its widgets need.
+
+    def button(self, label: str, on_click: Callable[[], Any], **options: Any) -> Button:
+        """Make a button that calls `on_click`, without arguments."""
+        button = Button(description=label, **options)
+        button.on_click(lambda _: self._bridge(on_click))
+        return button
+
+    def text_field(self, placeholder: str, on_enter: Callable[[], Any], **options: Any) -> Text:
+        """Make a text field. The Enter key calls `on_enter`, without arguments."""
+        field = Text(placeholder=placeholder, **options)
+        field.on_msg(lambda _, content, __: self._on_field(content, on_enter))
+        return field
+
+    def painter(self, paint: Callable[[], None]) -> Painter:
+        """Make a painter, which calls `paint` after changes, ten times a second at most."""
+        return Painter(lambda: self._run(paint))
+
+    def _on_field(self, content: dict[str, Any], on_enter: Callable[[], Any]) -> None:
+        if content.get("event") == "submit":
+            self._bridge(on_enter)
+
+    def _bridge(self, function: Callable[[], Any]) -> None:
+        """Call a function on the loop of this client.
+
+        JupyterLab may deliver clicks on another thread with a loop of its own. There, tasks
+        would start on the wrong loop, and queues would not wake the one who waits.
+        """
+        self._loop.call_soon_threadsafe(self._run, function)
+
+    def _run(self, function: Callable[..., Any], *arguments: Any) -> None:
+        """Call what an exercise brought along. What it raises is shown on the card."""
+        try:
+            function(*arguments)
+        except Exception as error:
+            self.failure = error
+            self._card.show_error(error)
+        self._changed()
+
+    def _take(self, data: str | bytes) -> None:
+        text = data if isinstance(data, str) else f"({len(data)} bytes, not a text)"
+        try:
+            message = json.loads(text)
+        except (ValueError, RecursionError):
+            message = None
+        if isinstance(message, dict):
+            self._run(self.received, message)
+        else:
+            self._run(self.received_text, text)
+
+    def _show_state(self, state: str, words: str) -> None:
+        self._card.show_badge(state, words)
+        if state == "closed":
+            _open.discard(self)
+        self._changed()
+
+    def _changed(self) -> None:
+        for change in self._waiters:
+            change.set()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}, {self.state}>"
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        return self._card.widget._repr_mimebundle_(**kwargs)
+
+
+def side_by_side(*clients: Client) -> HBox:
+    """Show several clients beside each other, or below each other where there is no room."""
+    for client in clients:
+        client._card.widget.layout.flex = "1 1 260px"
+    cards = [client._card.widget for client in clients]
+    return HBox(cards, layout=Layout(flex_flow="row wrap", grid_gap="12px", width="100%"))
+
+
+async def close_all() -> None:
+    """Close every client of this kernel, then every server."""
+    clients = list(_open)
+    for client in clients:
+        client.close()
+    for client in clients:
+        await client.wait_closed()
+    await stop()
+
+
+def close_button() -> Button:
+    """Make a button that closes what this notebook has open: clients first, then servers."""
+    loop = asyncio.get_running_loop()
+    button = Button(description="Close everything", icon="power-off")
+    closing: set[asyncio.Task[None]] = set()  # a task that nobody keeps may vanish half-way
+
+    def begin() -> None:
+        button.disabled, button.description = True, "Closed"
+        closing.add(loop.create_task(close_all()))
+
+    button.on_click(lambda _: loop.call_soon_threadsafe(begin))
+    return button
+
+
+def _remember(client: Client) -> None:
+    """Note which cell made a client. When that cell runs again, its former clients are closed.
+
+    Otherwise each run would leave one more connection behind that nobody can see.
+    """
+    _open.add(client)
+    shell = get_ipython()
+    parent = shell.get_parent() if shell and hasattr(shell, "get_parent") else None
+    cell = ((parent or {}).get("metadata") or {}).get("cellId")
+    if cell is None:
+        return
+    count, made = _made_by_cell.get(cell, (None, []))
+    if count != shell.execution_count:
+        for former in made:
+            former.close()
+        made = []
+    _made_by_cell[cell] = shell.execution_count, [*made, client]

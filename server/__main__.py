@@ -1,0 +1,93 @@
+"""Run the server of one exercise from a terminal: ``python -m server counter``."""
+
+import argparse
+import asyncio
+import signal
+import sys
+from urllib.parse import urlsplit
+
+from server.launch import Server, available, load
+from server.ports import TAKEN, exercise_port, who_listens
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m server",
+        description="Run the server of one exercise, without Jupyter. Ctrl+C stops it.",
+        epilog="Open the address that it prints in a browser, in as many tabs as you like.",
+    )
+    parser.add_argument("exercise", choices=available(), help="the exercise to serve")
+    parser.add_argument(
+        "--port",
+        type=port,
+        metavar="N",
+        help="TCP port, 0 for any that is free; by default the one the exercise's notebook uses",
+    )
+    parser.add_argument(
+        "--origin",
+        type=origin,
+        action="append",
+        default=[],
+        metavar="URL",
+        help="let pages of this origin connect as well, such as https://example.org; "
+        "may be given several times; by default only the server's own page may",
+    )
+    return parser.parse_args(arguments)
+
+
+def port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65_535:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 65535, got {text!r}")
+    return int(text)
+
+
+def origin(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or text != f"{parts.scheme}://{parts.netloc}":
+        raise argparse.ArgumentTypeError(
+            f"expected a scheme and a host such as https://example.org, got {text!r}"
+        )
+    return text
+
+
+async def run(arguments: argparse.Namespace) -> int:
+    """Serve until somebody stops it. Returns the exit code."""
+    server = Server(
+        arguments.exercise, load(arguments.exercise), origins=frozenset(arguments.origin)
+    )
+    server.parks = False  # nobody is there to exchange the handler
+    wanted = exercise_port(arguments.exercise) if arguments.port is None else arguments.port
+    stopped = asyncio.Event()
+    _on_signals(stopped)
+    try:
+        await server.open(wanted)
+    except OSError as error:
+        if error.errno not in TAKEN:
+            raise
+        print(
+            f"Port {wanted} belongs to {who_listens(wanted)}. End that program, or choose another "
+            f"port: python -m server {arguments.exercise} --port 0",
+            file=sys.stderr,
+        )
+        return 1
+    print(f"The {server.exercise} server runs at {server.url}", flush=True)
+    print(f"Its page: {server.page}  (Ctrl+C stops it)", flush=True)
+    try:
+        await stopped.wait()
+    finally:
+        await server.stop()
+    print("Stopped.")
+    return 0
+
+
+def _on_signals(stopped: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(number, stopped.set)
+        except NotImplementedError:  # Windows, where signal.signal() has to do
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stopped.set))
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(run(parse_arguments())))

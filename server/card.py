@@ -1,0 +1,165 @@
+"""The cards that a notebook shows: a bordered box with a title, a badge and a body."""
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from ipywidgets import HTML, Layout, Output, VBox, Widget
+
+from server.tracebacks import error_output
+
+if TYPE_CHECKING:
+    from websockets.asyncio.server import ServerConnection
+
+    from server.launch import Joined, Server
+
+STYLE = (Path(__file__).parent / "card.css").read_text(encoding="utf-8")
+REPAINT = 0.1  # seconds between two paintings, at least
+NAMES_SHOWN = 40
+
+
+class Painter:
+    """Calls `paint` soon after a change, and at a bounded rate however many changes there are."""
+
+    def __init__(self, paint: Callable[[], None]) -> None:
+        self._paint = paint
+        self._loop = asyncio.get_running_loop()
+        self._last = float("-inf")
+        self._waiting = False
+
+    def changed(self) -> None:
+        """Note that there is something to paint: now, if the last time was long enough ago."""
+        if self._waiting:
+            return
+        remaining = self._last + REPAINT - self._loop.time()
+        if remaining <= 0:
+            self._run()
+        else:
+            self._waiting = True
+            self._loop.call_later(remaining, self._run)
+
+    def _run(self) -> None:
+        self._waiting = False
+        self._last = self._loop.time()
+        self._paint()
+
+
+class Card:
+    """A bordered box with a title, a badge, a body, and room for a traceback."""
+
+    def __init__(self, title: str, body: Sequence[Widget]) -> None:
+        self._title = title
+        self._head = HTML()
+        self._trouble = Output(layout=Layout(display="none"))
+        self.widget = VBox([self._head, *body, self._trouble], layout=Layout(min_width="0"))
+        self.widget.add_class("course-card")
+
+    def show_badge(self, state: str, words: str) -> None:
+        """Show a state as a coloured dot and a few words."""
+        self._head.value = (
+            f'<style>{STYLE}</style><div class="course-head"><b>{escape(self._title)}</b>'
+            f'<span class="course-badge course-{state}" role="status">{escape(words)}</span></div>'
+        )
+
+    def show_error(self, error: BaseException | None) -> None:
+        """Show the traceback of an exception; None takes it away."""
+        # Set at once, not printed: a print from a background task would end up in another cell.
+        self._trouble.outputs = () if error is None else (error_output(error),)
+        self._trouble.layout.display = "none" if error is None else ""
+
+
+class ServerCard(Card):
+    """Where a server of this kernel runs, and who is connected."""
+
+    def __init__(self, server: "Server") -> None:
+        self._server = server
+        self._failure: BaseException | None = None
+        self._body = HTML()
+        self._painter = Painter(self._paint)
+        super().__init__(_server_title(server.exercise), [self._body])
+        self._paint()
+
+    def show(self) -> None:
+        """Show the server as it is now."""
+        self._painter.changed()
+
+    def _paint(self) -> None:
+        server = self._server
+        if not server.is_running:
+            self.show_badge("stopped", "stopped")
+            self._body.value = _body("<p>Run the cell again to start it.</p>")
+            return
+        names = sorted(_who(websocket) for websocket in server.connections)
+        self.show_badge("running", f"running · {len(names)} connected")
+        chips = "".join(_chip(name) for name in names[:NAMES_SHOWN])
+        if len(names) > NAMES_SHOWN:
+            chips += f" and {len(names) - NAMES_SHOWN} more"
+        self._body.value = _body(_where(server.url, server.port) + chips)
+        if server.failure is not self._failure:
+            self._failure = server.failure
+            self.show_error(server.failure)
+
+
+class JoinedCard(Card):
+    """Which other kernel runs the server, and whether it still does."""
+
+    def __init__(self, joined: "Joined") -> None:
+        self._joined = joined
+        self._body = HTML()
+        super().__init__(_server_title(joined.exercise), [self._body])
+        self.show()
+
+    def show(self) -> None:
+        """Show what the other kernel's server said last."""
+        about = self._joined.about
+        if about is None:
+            self.show_badge("gone", "gone")
+            self._body.value = _body(
+                "<p>The kernel that ran this server is gone. Run this cell again: then it runs "
+                "here, and everybody comes back by themselves.</p>"
+            )
+            return
+        self.show_badge("joined", f"joined · {about['connections']} connected")
+        owner = about["notebook"] or "another program"
+        self._body.value = _body(
+            _where(self._joined.url, self._joined.port)
+            + f"<p>It runs in <b>{escape(owner)}</b> (process {about['process']}). "
+            "Everybody there and here is in one room.</p>"
+        )
+
+
+def _server_title(exercise: str) -> str:
+    return "Your server" if exercise == "your handler" else f"The {exercise} server"
+
+
+def _where(url: str, port: int) -> str:
+    link = page_link(port)
+    page = f'<a href="{link}" target="_blank">open its page in a tab</a>'
+    return f"<p><code>{url}</code> · {page}</p>"
+
+
+def page_link(port: int) -> str:
+    """Return the address of a server's page from where the learner's browser is."""
+    # Under a JupyterHub, and so on Binder, the browser is not on the computer of the kernel.
+    prefix = os.environ.get("JUPYTERHUB_SERVICE_PREFIX")
+    return f"{prefix}proxy/{port}/" if prefix else f"http://127.0.0.1:{port}/"
+
+
+def _chip(name: str) -> str:
+    return f'<span class="course-chip">{escape(name)}</span>'
+
+
+def _body(html: str) -> str:
+    return f'<div class="course-body">{html}</div>'
+
+
+def _who(websocket: "ServerConnection") -> str:
+    """Return what a client calls itself in its User-Agent header, in words."""
+    agent = websocket.request.headers.get("User-Agent", "") if websocket.request else ""
+    if agent.startswith("notebook/"):
+        return unquote(agent.removeprefix("notebook/"))[:40]
+    return "browser" if agent.startswith("Mozilla/") else "program"

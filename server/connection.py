@@ -1,0 +1,71 @@
+"""A connection whose handler can be exchanged while it stays open.
+
+A learner changes their handler and runs the cell again; whoever is connected sees the new
+behaviour at once, without reconnecting and without losing a message.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from websockets.asyncio.server import ServerConnection
+
+Handler = Callable[[ServerConnection], Awaitable[None]]
+
+# How long a handler that is busy with one message may go on with it after it was replaced.
+GRACE = 1.0  # seconds
+
+
+class Replaced(Exception):
+    """The handler was taken away from its connection, to make room for another."""
+
+
+class Connection(ServerConnection):
+    """A WebSocket connection that runs one handler after another."""
+
+    _task: asyncio.Task[None] | None = None
+    _busy = False  # between taking one message and asking for the next
+    _replaced = False
+
+    async def run(self, handler: Handler) -> None:
+        """Run a handler on this connection until it ends.
+
+        Raises:
+            Replaced: If :meth:`replace_handler` took it away.
+            Exception: Whatever the handler raises.
+        """
+        self._busy = self._replaced = False
+        self._task = asyncio.ensure_future(handler(self))
+        try:
+            await asyncio.wait([self._task])
+        except asyncio.CancelledError:
+            self._task.cancel()
+            raise
+        if self._replaced:
+            raise Replaced
+        if not self._task.cancelled():
+            self._task.result()
+
+    def replace_handler(self) -> None:
+        """Take the running handler away: while it waits for a message, or before it takes one.
+
+        Cancelling `recv()` loses nothing, says websockets; cancelling a handler in the middle
+        of a message would lose that message.
+        """
+        self._replaced = True
+        if self._task is None:
+            return
+        if self._busy:
+            self.loop.call_later(GRACE, self._task.cancel)
+        else:
+            self._task.cancel()
+
+    async def recv(self, decode: bool | None = None) -> Any:
+        """Return the next message, as :meth:`ServerConnection.recv` does."""
+        self._busy = False
+        if self._replaced and self._task is not None:
+            self._task.cancel()
+            await self.loop.create_future()  # ends by that cancellation
+        message = await super().recv(decode)
+        self._busy = True
+        return message

@@ -1,0 +1,391 @@
+"""Start a server in the background of a notebook, or take part in the one that is there."""
+
+import asyncio
+import importlib
+import inspect
+import os
+from functools import partial
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from websockets.asyncio.server import Server as WebSocketServer
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+from websockets.protocol import State
+
+from server import door, ports
+from server.connection import Connection, Handler, Replaced
+
+LOOPBACK = "127.0.0.1"
+LONGEST_MESSAGE = 64 * 1024  # bytes; a longer one closes its connection with code 1009
+
+# The servers of this process by port. A notebook's variables get overwritten, and a server that
+# nobody can reach any more would hold its port until the kernel ends.
+_running: dict[int, "Server"] = {}
+_joined: dict[int, "Joined"] = {}
+
+
+class Server:
+    """A server that runs in this process, with the handler it runs at the moment.
+
+    Displayed in a notebook, it is a live card: where it runs, and who is connected.
+
+    Attributes:
+        exercise: The name of the exercise, or "your handler".
+        port: The TCP port it listens on.
+        url: Where WebSocket clients connect, such as ``ws://127.0.0.1:8764``.
+        page: The address of its page for a browser tab.
+    """
+
+    def __init__(self, exercise: str, handler: Handler, *, origins: frozenset[str] = frozenset()):
+        self.exercise = exercise
+        self.handler = handler
+        self.port = 0
+        self.failure: Exception | None = None  # what the handler raised last
+        self.parks = True  # whether a connection whose handler raised waits for the next one
+        self._own = handler  # the handler it was started with
+        self._origins = origins
+        self._websockets: WebSocketServer | None = None
+        self._next_handler = asyncio.Event()
+        self._card: Any = None
+
+    @property
+    def url(self) -> str:
+        return f"ws://{LOOPBACK}:{self.port}"
+
+    @property
+    def page(self) -> str:
+        return f"http://{LOOPBACK}:{self.port}/"
+
+    @property
+    def connections(self) -> set[ServerConnection]:
+        """The connections that are open now."""
+        return self._websockets.connections if self._websockets else set()
+
+    @property
+    def is_running(self) -> bool:
+        return self._websockets is not None and self._websockets.is_serving()
+
+    async def open(self, port: int) -> None:
+        """Listen on a port of this computer; 0 means any that is free.
+
+        Raises:
+            OSError: If the port cannot be had.
+        """
+        self._websockets = await serve(
+            self._converse,
+            LOOPBACK,
+            port,
+            process_request=self._answer_request,
+            create_connection=Connection,
+            # Compression costs more than half of the speed, for nothing in messages this small.
+            compression=None,
+            max_size=LONGEST_MESSAGE,
+            # A room of thirty connects within a second when its teacher's server comes back.
+            backlog=1_024,
+        )
+        self.port = self._websockets.sockets[0].getsockname()[1]
+        _running[self.port] = self
+
+    async def stop(self) -> None:
+        """Close every connection with code 1001 (going away) and free the port."""
+        if self._websockets is not None:
+            self._websockets.close()
+            await self._websockets.wait_closed()
+        if _running.get(self.port) is self:
+            del _running[self.port]
+        self._show()
+
+    def use(self, handler: Handler) -> None:
+        """Run another handler from now on, on the open connections as well.
+
+        Nobody has to reconnect and no message is lost: a connection that is busy with a message
+        changes over before it takes the next one.
+        """
+        self.handler = handler
+        self.failure = None
+        for websocket in self.connections:
+            websocket.replace_handler()
+        self._next_handler.set()
+        self._next_handler = asyncio.Event()
+        self._show()
+
+    def about(self) -> dict[str, Any]:
+        """Return what other kernels learn about this server before they join it."""
+        return {
+            "course": "websocket-course",
+            "exercise": self.exercise,
+            "notebook": _notebook_name(),
+            "process": os.getpid(),
+            "connections": len(self.connections),
+        }
+
+    async def _converse(self, websocket: ServerConnection) -> None:
+        """Run the handler on one connection, and its successors when it is replaced."""
+        self._show()
+        try:
+            while websocket.state is State.OPEN:
+                next_handler = self._next_handler
+                try:
+                    await websocket.run(self.handler)
+                    return
+                except Replaced:
+                    continue
+                except ConnectionClosed as closed:
+                    if websocket.state is not State.OPEN:
+                        return  # the client is gone, as clients are
+                    self._report(closed)
+                except Exception as error:
+                    self._report(error)
+                if not self.parks:
+                    await websocket.close(1011, "the handler raised an exception")
+                await _first_of(next_handler.wait(), websocket.wait_closed())
+        finally:
+            self._show()
+
+    def _answer_request(self, websocket: ServerConnection, request: Request) -> Response | None:
+        any_host = "JUPYTERHUB_SERVICE_PREFIX" in os.environ
+        if reason := door.refusal(request, self._origins, any_host):
+            return websocket.respond(HTTPStatus.FORBIDDEN, reason + "\n")
+        if door.is_handshake(request):
+            return None
+        return door.respond(websocket, request, self.about())
+
+    def _report(self, error: Exception) -> None:
+        """Show what the handler raised where the learner looks: on the card, or in the cell."""
+        self.failure = error
+        self._show()
+        if self._card is None:
+            from server.tracebacks import write_traceback
+
+            write_traceback(error)
+
+    def _show(self) -> None:
+        if self._card is not None:
+            self._card.show()
+
+    def __repr__(self) -> str:
+        if not self.is_running:
+            return f"<{self.exercise} server, stopped>"
+        return f"<{self.exercise} server at {self.url}, {len(self.connections)} connected>"
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        from server.card import ServerCard  # Only a notebook needs widgets.
+
+        if self._card is None:
+            self._card = ServerCard(self)
+        return self._card.widget._repr_mimebundle_(**kwargs)
+
+
+class Joined:
+    """A server of another kernel, in which this kernel takes part.
+
+    Attributes:
+        about: What that server says of itself; None when it does not answer any more.
+    """
+
+    def __init__(self, port: int, about: dict[str, Any]):
+        self.port = port
+        self.exercise: str = about["exercise"]
+        self.about: dict[str, Any] | None = about
+        self._card: Any = None
+        self._watch: asyncio.Task[None] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"ws://{LOOPBACK}:{self.port}"
+
+    @property
+    def page(self) -> str:
+        return f"http://{LOOPBACK}:{self.port}/"
+
+    @property
+    def is_running(self) -> bool:
+        return self.about is not None
+
+    async def stop(self) -> None:
+        """Take part no longer. The server goes on: it belongs to another kernel."""
+        if self._watch is not None:
+            self._watch.cancel()
+        if _joined.get(self.port) is self:
+            del _joined[self.port]
+
+    async def _keep_looking(self, every: float = 1.0) -> None:
+        """Look after the other kernel's server, so that the card tells when it is gone."""
+        while True:
+            try:
+                self.about = await ports.ask_about(self.port)
+            except ConnectionError:
+                self.about = None
+            self._card.show()
+            await asyncio.sleep(every)
+
+    def __repr__(self) -> str:
+        return f"<{self.exercise} server of another kernel at {self.url}>"
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        from server.card import JoinedCard
+
+        if self._card is None:
+            self._card = JoinedCard(self)
+            self._watch = asyncio.create_task(self._keep_looking())
+        return self._card.widget._repr_mimebundle_(**kwargs)
+
+
+async def start(
+    exercise: str | Handler, handler: Handler | None = None, *, port: int | None = None
+) -> Server | Joined:
+    """Start a server in the background of this notebook. Run it again as often as you like.
+
+    ``start("counter")`` runs the course's server of an exercise, ``start(handler)`` runs yours, and
+    ``start("counter", handler)`` runs yours where that exercise lives.
+
+    If the server runs in this kernel already, it goes on, and takes the new handler over between
+    two messages. If another kernel runs it, this one joins that server.
+
+    Args:
+        exercise: The name of an exercise, or a handler: an ``async def`` function with one
+            parameter, the connection.
+        handler: A handler to run in place of the exercise's.
+        port: The TCP port; by default the exercise's own.
+
+    Raises:
+        PortTaken: If another program has the port.
+        ValueError: If there is no such exercise.
+        TypeError: If the handler is not an ``async def`` function with one parameter.
+    """
+    if callable(exercise):
+        name, handler, candidates = "your handler", exercise, ports.own_ports()
+        if port is None and (mine := _own_server()):
+            candidates = [mine.port]
+    else:
+        name, candidates = exercise, [_port_of(exercise)]
+    if port is not None:
+        candidates = [port]
+    if handler is not None:
+        _check_handler(handler)
+
+    for candidate in candidates[:-1]:
+        try:
+            return await _start_on(candidate, name, handler)
+        except ports.PortTaken:
+            continue
+    return await _start_on(candidates[-1], name, handler)
+
+
+async def stop() -> None:
+    """Stop every server of this kernel, and leave those it has joined."""
+    for server in [*_running.values(), *_joined.values()]:
+        await server.stop()
+
+
+def load(exercise: str) -> Handler:
+    """Return the handler of an exercise, with fresh state.
+
+    Raises:
+        ValueError: If there is no such exercise.
+    """
+    _port_of(exercise)
+    module = importlib.import_module(f"server.{exercise}")
+    class_name = exercise.title().replace("_", "")
+    return getattr(module, class_name)().handler
+
+
+def available() -> list[str]:
+    """Return the names of the exercises that this course has, in order."""
+    here = Path(__file__).parent
+    return [name for name in ports.EXERCISES if (here / f"{name}.py").is_file()]
+
+
+async def _start_on(port: int, name: str, handler: Handler | None) -> Server | Joined:
+    if server := _mine(port, name):
+        wanted = handler or server._own
+        # A learner's own handler is run anew even if it is the same function: the cell that
+        # defines its state may have been run again, and it must register everybody once more.
+        if handler is not None or server.handler is not wanted:
+            server.use(wanted)
+        return server
+
+    server = Server(name, load(name) if name in ports.EXERCISES else handler)
+    if handler is not None:
+        server.handler = handler
+    for _ in range(3):
+        try:
+            await server.open(port)
+        except OSError as error:
+            if error.errno not in ports.TAKEN:
+                raise
+            try:
+                about = await ports.ask_about(port)
+            except ConnectionError:
+                continue  # whoever had it has just gone
+            if about is None or about["exercise"] != name or name not in ports.EXERCISES:
+                raise ports.PortTaken(await _who_has(port, about)) from None
+            return await _join(port, about)
+        else:
+            if port in _joined:
+                await _joined[port].stop()
+            return server
+    raise ports.PortTaken(f"Port {port} cannot be had on this computer. {OTHER_PORT}")
+
+
+async def _join(port: int, about: dict[str, Any]) -> Joined:
+    if port not in _joined:
+        _joined[port] = Joined(port, about)
+    return _joined[port]
+
+
+OTHER_PORT = 'Or choose another port, for example: await start("…", port=8799)'
+
+
+async def _who_has(port: int, about: dict[str, Any] | None) -> str:
+    if about is not None:
+        where = about["notebook"] or f"process {about['process']}"
+        return f'Port {port} belongs to the "{about["exercise"]}" server of {where}. {OTHER_PORT}'
+    program = await asyncio.to_thread(ports.who_listens, port)
+    return f"Port {port} belongs to {program}. End it and run this again. {OTHER_PORT}"
+
+
+def _mine(port: int, name: str) -> Server | None:
+    server = _running.get(port)
+    return server if server and server.is_running and server.exercise == name else None
+
+
+def _own_server() -> Server | None:
+    return next((s for s in _running.values() if s.exercise == "your handler"), None)
+
+
+def _port_of(exercise: str) -> int:
+    if exercise not in available():
+        names = ", ".join(f'"{name}"' for name in available())
+        raise ValueError(f"There is no exercise {exercise!r}. Expected one of {names}.")
+    return ports.exercise_port(exercise)
+
+
+def _check_handler(handler: Handler) -> None:
+    expected = "Expected an `async def` function with one parameter, the connection."
+    if isinstance(handler, type):
+        raise TypeError(f"Got the class {handler.__name__}. {expected} Did you mean its method?")
+    if not inspect.iscoroutinefunction(handler) and not isinstance(handler, partial):
+        raise TypeError(f"Got {handler!r}. {expected}")
+    try:
+        inspect.signature(handler).bind(None)
+    except TypeError as error:
+        raise TypeError(f"{handler.__name__}(): {error}. {expected}") from None
+
+
+async def _first_of(*awaitables: Any) -> None:
+    tasks = [asyncio.ensure_future(awaitable) for awaitable in awaitables]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+def _notebook_name() -> str | None:
+    """Return the file name of this kernel's notebook, as far as Jupyter tells."""
+    path = os.environ.get("JPY_SESSION_NAME")
+    return Path(path).name if path else None
