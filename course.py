@@ -221,10 +221,24 @@ def install(environment: Path, python: Path, extra: str) -> None:
     stamp.write_text(json.dumps(what_is_wanted(extra), indent=1), encoding="utf-8")
 
 
+def trust_notebooks(python: Path) -> None:
+    """Sign the course's notebooks. JupyterLab shows no widget of an unsigned one after a reload."""
+    notebooks = [
+        str(path) for folder in ("notebooks", "solutions") for path in notebooks_in(folder)
+    ]
+    sign = "from nbformat.sign import TrustNotebookApp as App; App.launch_instance()"
+    succeeds([python, "-c", sign, *notebooks])
+
+
+def notebooks_in(folder: str) -> list:
+    """The notebooks in a folder of the course, in order."""
+    return sorted((ROOT / folder).glob("*.ipynb"))
+
+
 def first_notebook_url() -> str:
     """Where JupyterLab shows the first notebook, or its launcher if there is none."""
-    names = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
-    return f"/lab/tree/notebooks/{quote(names[0])}" if names else "/lab"
+    notebooks = notebooks_in("notebooks")
+    return f"/lab/tree/notebooks/{quote(notebooks[0].name)}" if notebooks else "/lab"
 
 
 def lab_arguments(arguments: list) -> list:
@@ -291,6 +305,7 @@ def main(arguments: list) -> int:
         os.chdir(str(ROOT))
         command = [str(python), "-m", "pytest", *arguments]
     else:
+        trust_notebooks(python)
         say("Opening the course in JupyterLab. To end it, press Ctrl+C here, twice.")
         command = [str(python), "-m", "jupyterlab", *lab_arguments(arguments)]
     return become(command, activated(environment, python))

@@ -72,6 +72,6 @@ class ConnectClient(Client):
 
 
 def _row(*widgets: Widget) -> HBox:
-    row = HBox(widgets, layout=Layout(flex_flow="row wrap"))
-    row.add_class("course-row")
-    return row
+    for widget in widgets:
+        widget.layout.flex = widget.layout.flex or "1 1 90px"
+    return HBox(widgets, layout=Layout(flex_flow="row wrap"))

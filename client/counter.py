@@ -5,6 +5,8 @@ from ipywidgets import HTML, HBox, Layout
 from client.widget import Client
 from server.messages import Message
 
+LARGE = {"font_size": "20px"}
+
 
 class CounterClient(Client):
     """Shows the shared number.
@@ -19,12 +21,10 @@ class CounterClient(Client):
         self.value: int | None = None
         self._painter = self.painter(self._paint)
         self.number = HTML(layout=Layout(flex="1 1 auto"))
-        self.minus = self.button("−", self.decrement, tooltip="Take one away")
-        self.plus = self.button("+", self.increment, tooltip="Add one")
+        self.minus = self.button("−", self.decrement, tooltip="Take one away", style=LARGE)
+        self.plus = self.button("+", self.increment, tooltip="Add one", style=LARGE)
         self._paint()
-        row = HBox([self.minus, self.number, self.plus], layout=Layout(align_items="center"))
-        row.add_class("course-row")
-        return row
+        return HBox([self.minus, self.number, self.plus], layout=Layout(align_items="center"))
 
     def increment(self) -> None:
         """Ask the server to add one. The number changes when the server says so."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from IPython import get_ipython
@@ -10,7 +10,7 @@ from ipywidgets import Button, HBox, Layout, Text, Widget
 
 from client.connection import ReconnectingConnection
 from server import stop
-from server.card import Card, Painter
+from server.card import Card, Painter, mimebundle
 from server.messages import Message, encode
 
 _open: set["Client"] = set()
@@ -206,15 +206,30 @@ class Client:
         return f"<{type(self).__name__} {self.name!r}, {self.state}>"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
-        return self._card.widget._repr_mimebundle_(**kwargs)
+        return mimebundle(self, self._card.widget, **kwargs)
 
 
-def side_by_side(*clients: Client) -> HBox:
-    """Show several clients beside each other, or below each other where there is no room."""
-    for client in clients:
-        client._card.widget.layout.flex = "1 1 260px"
-    cards = [client._card.widget for client in clients]
-    return HBox(cards, layout=Layout(flex_flow="row wrap", grid_gap="12px", width="100%"))
+class Row:
+    """Several clients beside each other, or below each other where there is no room."""
+
+    def __init__(self, clients: Sequence[Client]) -> None:
+        self.clients = clients
+        cards = [client._card.widget for client in clients]
+        for card in cards:
+            card.layout.flex = "1 1 260px"
+        layout = Layout(flex_flow="row wrap", grid_gap="12px", width="100%")
+        self._box = HBox(cards, layout=layout)
+
+    def __repr__(self) -> str:
+        return " ".join(map(repr, self.clients))
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        return mimebundle(self, self._box, **kwargs)
+
+
+def side_by_side(*clients: Client) -> Row:
+    """Show several clients beside each other. It goes into the last line of a cell."""
+    return Row(clients)
 
 
 async def close_all() -> None:
@@ -230,7 +245,7 @@ async def close_all() -> None:
 def close_button() -> Button:
     """Make a button that closes what this notebook has open: clients first, then servers."""
     loop = asyncio.get_running_loop()
-    button = Button(description="Close everything", icon="power-off")
+    button = Button(description="Close everything")
     closing: set[asyncio.Task[None]] = set()  # a task that nobody keeps may vanish half-way
 
     def begin() -> None:

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from ipywidgets import HTML, Layout, Output, VBox, Widget
@@ -70,6 +70,11 @@ class Card:
         # Set at once, not printed: a print from a background task would end up in another cell.
         self._trouble.outputs = () if error is None else (error_output(error),)
         self._trouble.layout.display = "none" if error is None else ""
+
+
+def mimebundle(shown: object, widget: Widget, **kwargs: Any) -> dict[str, Any]:
+    """Return what a notebook displays for an object: its widget, and its repr where none can be."""
+    return widget._repr_mimebundle_(**kwargs) | {"text/plain": repr(shown)}
 
 
 class ServerCard(Card):

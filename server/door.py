@@ -58,16 +58,23 @@ def respond(connection: ServerConnection, request: Request, about: Message) -> R
     path = urlsplit(request.path).path
     if path == "/about":
         return _response(json.dumps(about).encode(), "application/json")
-    name = f"{about['exercise']}.html" if path == "/" else path.removeprefix("/")
-    file = PAGES / name
+    file = PAGES / (f"{about['exercise']}.html" if path == "/" else path.removeprefix("/"))
     # Only files directly in client/, of the kinds a browser needs: never our Python, never above.
     if file.parent == PAGES and file.suffix in CONTENT_TYPES and file.is_file():
         return _response(file.read_bytes(), CONTENT_TYPES[file.suffix])
     if path == "/":
-        return connection.respond(
-            HTTPStatus.OK, f"A WebSocket server. Connect to ws://{request.headers['Host']}/\n"
-        )
+        return _response(_choice_of_pages().encode(), CONTENT_TYPES[".html"])
     return connection.respond(HTTPStatus.NOT_FOUND, f"There is no {path} here.\n")
+
+
+def _choice_of_pages() -> str:
+    """Return a page for a handler of the learner's own, of which nobody knows what it speaks."""
+    links = (f'<li><a href="{file.name}">{file.stem}</a></li>' for file in PAGES.glob("*.html"))
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Your server</title>'
+        '<link rel="stylesheet" href="page.css"><h1>Your server</h1>'
+        f"<p>Which page shall talk to it?</p><ul>{''.join(sorted(links))}</ul>"
+    )
 
 
 def is_handshake(request: Request) -> bool:

@@ -21,9 +21,10 @@ from server.connection import Connection, Handler, Replaced
 LOOPBACK = "127.0.0.1"
 LONGEST_MESSAGE = 64 * 1024  # bytes; a longer one closes its connection with code 1009
 
-# The servers of this process by port. A notebook's variables get overwritten, and a server that
-# nobody can reach any more would hold its port until the kernel ends.
-_running: dict[int, "Server"] = {}
+# A notebook's variables get overwritten, and a server that nobody can reach any more would hold its
+# port until the kernel ends. So this process keeps its servers here, stopped ones as well: one that
+# starts again where it was is the same server, on the same card.
+_servers: dict[tuple[int, str], "Server"] = {}
 _joined: dict[int, "Joined"] = {}
 
 
@@ -42,10 +43,10 @@ class Server:
     def __init__(self, exercise: str, handler: Handler, *, origins: frozenset[str] = frozenset()):
         self.exercise = exercise
         self.handler = handler
+        self.first_handler = handler  # that of the exercise, while `handler` is the learner's
         self.port = 0
         self.failure: Exception | None = None  # what the handler raised last
         self.parks = True  # whether a connection whose handler raised waits for the next one
-        self._own = handler  # the handler it was started with
         self._origins = origins
         self._websockets: WebSocketServer | None = None
         self._next_handler = asyncio.Event()
@@ -87,15 +88,14 @@ class Server:
             backlog=1_024,
         )
         self.port = self._websockets.sockets[0].getsockname()[1]
-        _running[self.port] = self
+        _servers[self.port, self.exercise] = self
+        self._show()
 
     async def stop(self) -> None:
         """Close every connection with code 1001 (going away) and free the port."""
         if self._websockets is not None:
             self._websockets.close()
             await self._websockets.wait_closed()
-        if _running.get(self.port) is self:
-            del _running[self.port]
         self._show()
 
     def use(self, handler: Handler) -> None:
@@ -172,11 +172,11 @@ class Server:
         return f"<{self.exercise} server at {self.url}, {len(self.connections)} connected>"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
-        from server.card import ServerCard  # Only a notebook needs widgets.
+        from server.card import ServerCard, mimebundle  # Only a notebook needs widgets.
 
         if self._card is None:
             self._card = ServerCard(self)
-        return self._card.widget._repr_mimebundle_(**kwargs)
+        return mimebundle(self, self._card.widget, **kwargs)
 
 
 class Joined:
@@ -226,12 +226,12 @@ class Joined:
         return f"<{self.exercise} server of another kernel at {self.url}>"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
-        from server.card import JoinedCard
+        from server.card import JoinedCard, mimebundle
 
         if self._card is None:
             self._card = JoinedCard(self)
             self._watch = asyncio.create_task(self._keep_looking())
-        return self._card.widget._repr_mimebundle_(**kwargs)
+        return mimebundle(self, self._card.widget, **kwargs)
 
 
 async def start(
@@ -277,7 +277,7 @@ async def start(
 
 async def stop() -> None:
     """Stop every server of this kernel, and leave those it has joined."""
-    for server in [*_running.values(), *_joined.values()]:
+    for server in [*_servers.values(), *_joined.values()]:
         await server.stop()
 
 
@@ -300,17 +300,19 @@ def available() -> list[str]:
 
 
 async def _start_on(port: int, name: str, handler: Handler | None) -> Server | Joined:
-    if server := _mine(port, name):
-        wanted = handler or server._own
+    known = _servers.get((port, name))
+    if known is not None and known.is_running:
+        wanted = handler or known.first_handler
         # A learner's own handler is run anew even if it is the same function: the cell that
         # defines its state may have been run again, and it must register everybody once more.
-        if handler is not None or server.handler is not wanted:
-            server.use(wanted)
-        return server
+        if handler is not None or known.handler is not wanted:
+            known.use(wanted)
+        return known
 
-    server = Server(name, load(name) if name in ports.EXERCISES else handler)
-    if handler is not None:
-        server.handler = handler
+    first_handler = load(name) if name in ports.EXERCISES else handler
+    server = known or Server(name, first_handler)
+    server.first_handler = first_handler
+    server.use(handler or first_handler)
     for _ in range(3):
         try:
             await server.open(port)
@@ -348,13 +350,9 @@ async def _who_has(port: int, about: dict[str, Any] | None) -> str:
     return f"Port {port} belongs to {program}. End it and run this again. {OTHER_PORT}"
 
 
-def _mine(port: int, name: str) -> Server | None:
-    server = _running.get(port)
-    return server if server and server.is_running and server.exercise == name else None
-
-
 def _own_server() -> Server | None:
-    return next((s for s in _running.values() if s.exercise == "your handler"), None)
+    servers = (s for s in _servers.values() if s.exercise == "your handler" and s.is_running)
+    return next(servers, None)
 
 
 def _port_of(exercise: str) -> int:

@@ -1,0 +1,1 @@
+"""The course as a learner sees it: JupyterLab in a browser."""
