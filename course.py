@@ -223,11 +223,8 @@ def install(environment: Path, python: Path, extra: str) -> None:
 
 def trust_notebooks(python: Path) -> None:
     """Sign the course's notebooks. JupyterLab shows no widget of an unsigned one after a reload."""
-    notebooks = [
-        str(path) for folder in ("notebooks", "solutions") for path in notebooks_in(folder)
-    ]
     sign = "from nbformat.sign import TrustNotebookApp as App; App.launch_instance()"
-    succeeds([python, "-c", sign, *notebooks])
+    succeeds([python, "-c", sign, *notebooks_in("notebooks"), *notebooks_in("solutions")])
 
 
 def notebooks_in(folder: str) -> list:
