@@ -49,6 +49,7 @@ class Server:
         self.parks = True  # whether a connection whose handler raised waits for the next one
         self._origins = origins
         self._websockets: WebSocketServer | None = None
+        self._heart: asyncio.Task[None] | None = None
         self._next_handler = asyncio.Event()
         self._card: Any = None
 
@@ -88,6 +89,7 @@ class Server:
             backlog=1_024,
         )
         self.port = self._websockets.sockets[0].getsockname()[1]
+        self._heart = asyncio.create_task(_beat())
         _servers[self.port, self.exercise] = self
         self._show()
 
@@ -96,6 +98,8 @@ class Server:
         if self._websockets is not None:
             self._websockets.close()
             await self._websockets.wait_closed()
+        if self._heart is not None:
+            self._heart.cancel()
         self._show()
 
     def use(self, handler: Handler) -> None:
@@ -381,6 +385,16 @@ async def _first_of(*awaitables: Any) -> None:
     finally:
         for task in tasks:
             task.cancel()
+
+
+async def _beat(every: float = 0.5) -> None:
+    """Wake the event loop up now and then.
+
+    ipykernel notices the stop button of a notebook when its loop wakes up. Without this, a cell
+    that awaits something that never comes could not be stopped.
+    """
+    while True:
+        await asyncio.sleep(every)
 
 
 def _notebook_name() -> str | None:

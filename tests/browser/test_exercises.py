@@ -220,3 +220,14 @@ def test_close_everything(counter):
     counter.button("close_button", "Close everything").click()
     expect(counter.output(LAUNCH)).to_contain_text("stopped")
     expect(counter.output(CLIENTS).locator(".course-badge")).to_have_text(["closed", "closed"])
+
+
+def test_a_cell_that_waits_for_ever_can_be_stopped(counter):
+    waits = "import asyncio\n\nprint('It waits.')\nawait asyncio.Event().wait()"
+    counter.insert_cell_below(CLIENTS, waits)
+    counter.run_cell(waits, wait=False)
+    expect(counter.output(waits)).to_contain_text("It waits.")
+    counter.interrupt()
+    assert [error.name for error in counter.errors()] == ["CancelledError"]
+    counter.button(CLIENTS, "+").first.click()
+    expect(counter.output(CLIENTS).locator(NUMBER)).to_have_text(["1", "1"])
