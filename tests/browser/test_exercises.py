@@ -1,6 +1,7 @@
 """The exercises in a real JupyterLab, used as a learner uses them."""
 
 import re
+import time
 
 import pytest
 from playwright.sync_api import Browser
@@ -227,7 +228,10 @@ def test_a_cell_that_waits_for_ever_can_be_stopped(counter):
     counter.insert_cell_below(CLIENTS, waits)
     counter.run_cell(waits, wait=False)
     expect(counter.output(waits)).to_contain_text("It waits.")
+    began = time.monotonic()
     counter.interrupt()
+    # Without a wake-up call it would end with the next keep-alive ping, 20 s after connecting.
+    assert time.monotonic() - began < 10
     assert [error.name for error in counter.errors()] == ["CancelledError"]
     counter.button(CLIENTS, "+").first.click()
     expect(counter.output(CLIENTS).locator(NUMBER)).to_have_text(["1", "1"])
