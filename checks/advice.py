@@ -2,16 +2,12 @@
 
 import json
 import linecache
-import sysconfig
-import traceback
 from typing import Any
 
 from websockets.exceptions import ConnectionClosed
 
 from checks.watchdog import Blocked
-from server.tracebacks import PLUMBING
-
-NOT_THE_LEARNERS = (*PLUMBING, sysconfig.get_path("stdlib"), "<frozen")
+from server.tracebacks import learners_frames
 
 
 class Failed(Exception):
@@ -75,8 +71,7 @@ def _kind(error: BaseException) -> str:
 
 
 def _where(error: BaseException) -> str:
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if not frame.filename.startswith(NOT_THE_LEARNERS)]
+    own = learners_frames(error)
     if not own:
         return ""
     frame = own[-1]
