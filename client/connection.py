@@ -12,6 +12,7 @@ from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatu
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0  # seconds between two attempts to connect
 STEADY = 5.0  # seconds after which a connection counts as one that works
+FAREWELL = 2.0  # seconds that a server has to answer a goodbye
 WAITING_LIMIT = 100  # messages that are kept while there is no connection
 
 
@@ -60,12 +61,16 @@ class ReconnectingConnection:
 
         Raises:
             ConnectionError: If the connection was closed, or too many messages wait already.
+            UnicodeEncodeError: If the text holds half a character (a lone surrogate).
         """
+        text.encode()  # refused here, where whoever sends it sees it, and not in the background
         if self.state == "closed":
             raise ConnectionError("This client is closed. Run the cell that makes it again.")
         if self._websocket is None and len(self._outbox) >= WAITING_LIMIT:
             raise ConnectionError(f"Not connected, and {WAITING_LIMIT} messages wait already.")
-        self._loop.call_soon_threadsafe(self._put, text)
+        # Here and not on the loop, which does not run, and so does not count, while a cell does.
+        self._outbox.append(text)
+        self._loop.call_soon_threadsafe(self._outbox_filled.set)
 
     def disconnect(self) -> None:
         """Close with code 1000, and stay away until :meth:`reconnect`. Any thread may call it."""
@@ -93,17 +98,18 @@ class ReconnectingConnection:
         """Connect, talk until the connection ends, and begin again."""
         self._show("connecting", "connecting…")
         pauses = back_off()
-        attempts = connect(
-            self._url,
-            compression=None,
-            proxy=None,
-            open_timeout=5,
-            close_timeout=2,
-            user_agent_header=self._agent,
-            reconnect_delays=back_off,
-            process_exception=self._on_failed_attempt,
-        )
         try:
+            attempts = connect(
+                self._url,
+                compression=None,
+                proxy=None,
+                open_timeout=5,
+                close_timeout=FAREWELL,
+                user_agent_header=self._agent,
+                reconnect_delays=back_off,
+                process_exception=self._on_failed_attempt,
+                create_connection=AbortableConnection,
+            )
             async with aclosing(attempts.__aiter__()) as websockets:
                 async for websocket in websockets:
                     opened = self._loop.time()
@@ -142,22 +148,23 @@ class ReconnectingConnection:
             self._outbox_filled.clear()
             await self._outbox_filled.wait()
 
-    def _put(self, text: str) -> None:
-        self._outbox.append(text)
-        self._outbox_filled.set()
-
     def _leave(self, state: str) -> None:
         self._leaving = self._loop.create_task(self._hang_up(state))
 
     async def _hang_up(self, state: str) -> None:
         if self._websocket is not None:
-            await self._websocket.close()
+            closing = asyncio.ensure_future(self._websocket.close())
+            await asyncio.wait([closing], timeout=FAREWELL)
+            self._abort()  # close() itself would wait for a server that does not read
         self._task.cancel()
         await asyncio.wait([self._task])
-        self._show(state, state)
+        if self.state != "closed":
+            self._show(state, state)
 
     def _return(self) -> None:
-        if self.state != "closed" and self._task.done():
+        if self._leaving is not None and not self._leaving.done():
+            self._leaving.add_done_callback(lambda _: self._return())
+        elif self.state != "closed" and self._task.done():
             self._leaving = None
             self._task = self._loop.create_task(self._live())
 
@@ -179,6 +186,18 @@ class ReconnectingConnection:
     def _show(self, state: str, words: str) -> None:
         self.state = state
         self._on_state(state, words)
+
+
+class AbortableConnection(ClientConnection):
+    """A connection that may be aborted again after its end, as websockets does.
+
+    asyncio raises an AttributeError then, if the connection ended while there was something left
+    to send (https://github.com/agronholm/anyio/issues/1250).
+    """
+
+    def connection_lost(self, error: Exception | None) -> None:
+        super().connection_lost(error)
+        self.transport.abort = lambda: None
 
 
 def back_off() -> Iterator[float]:
@@ -215,8 +234,10 @@ def reason(error: BaseException) -> str:
         case TimeoutError():
             return "no answer"
         case InvalidStatus():
-            body = (error.response.body or b"").decode(errors="replace").strip()
-            return body or f"HTTP status {error.response.status_code}"
+            said = (error.response.body or b"").decode(errors="replace").strip()
+            # Our servers say why in a line of text. What others send is a whole page.
+            plain = error.response.headers.get("Content-Type", "").startswith("text/plain")
+            return said[:200] if plain and said else f"HTTP status {error.response.status_code}"
         case InvalidMessage() | EOFError():
             return "what answers there is no WebSocket server"
         case _:

@@ -2,9 +2,9 @@
 
 import argparse
 import asyncio
+import re
 import signal
 import sys
-from urllib.parse import urlsplit
 
 from server.launch import Server, available, load
 from server.ports import TAKEN, exercise_port, who_listens
@@ -32,7 +32,13 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         help="let pages of this origin connect as well, such as https://example.org; "
         "may be given several times; by default only the server's own page may",
     )
-    return parser.parse_args(arguments)
+    parsed = parser.parse_args(arguments)
+    if parsed.port is None:
+        try:
+            parsed.port = exercise_port(parsed.exercise)
+        except ValueError as error:  # COURSE_FIRST_PORT is no port
+            parser.error(str(error))
+    return parsed
 
 
 def port(text: str) -> int:
@@ -42,8 +48,7 @@ def port(text: str) -> int:
 
 
 def origin(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or text != f"{parts.scheme}://{parts.netloc}":
+    if not re.fullmatch(r"https?://[^/?#\s]+", text):
         raise argparse.ArgumentTypeError(
             f"expected a scheme and a host such as https://example.org, got {text!r}"
         )
@@ -56,17 +61,16 @@ async def run(arguments: argparse.Namespace) -> int:
         arguments.exercise, load(arguments.exercise), origins=frozenset(arguments.origin)
     )
     server.parks = False  # nobody is there to exchange the handler
-    wanted = exercise_port(arguments.exercise) if arguments.port is None else arguments.port
     stopped = asyncio.Event()
     _on_signals(stopped)
     try:
-        await server.open(wanted)
+        await server.open(arguments.port)
     except OSError as error:
         if error.errno not in TAKEN:
             raise
         print(
-            f"Port {wanted} belongs to {who_listens(wanted)}. End that program, or choose another "
-            f"port: python -m server {arguments.exercise} --port 0",
+            f"Port {arguments.port} belongs to {who_listens(arguments.port)}. End that program, "
+            f"or choose another port: python -m server {arguments.exercise} --port 0",
             file=sys.stderr,
         )
         return 1

@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+from websockets.protocol import State
 
 Handler = Callable[[ServerConnection], Awaitable[None]]
 
@@ -26,6 +28,7 @@ class Connection(ServerConnection):
     _task: asyncio.Task[None] | None = None
     _busy = False  # between taking one message and asking for the next
     _replaced = False
+    _over = False  # the handler was told that the connection is closed
 
     async def run(self, handler: Handler) -> None:
         """Run a handler on this connection until it ends.
@@ -60,12 +63,29 @@ class Connection(ServerConnection):
         else:
             self._task.cancel()
 
+    def cut_off(self) -> None:
+        """End the connection and its handler at once. Does nothing if both have ended."""
+        if self._task is not None:
+            self._task.cancel()
+        # close() would wait for a client that does not read.
+        if self.state is not State.CLOSED:
+            self.transport.abort()
+
     async def recv(self, decode: bool | None = None) -> Any:
         """Return the next message, as :meth:`ServerConnection.recv` does."""
         self._busy = False
         if self._replaced and self._task is not None:
             self._task.cancel()
             await self.loop.create_future()  # ends by that cancellation
-        message = await super().recv(decode)
+        try:
+            message = await super().recv(decode)
+        except ConnectionClosed:
+            # `except Exception: continue` in a handler asks again and again, and recv() on a closed
+            # connection answers at once: nobody else would have a turn, in the whole kernel.
+            if self._over and self._task is not None:
+                self._task.cancel()
+                await self.loop.create_future()  # ends by that cancellation
+            self._over = True
+            raise
         self._busy = True
         return message

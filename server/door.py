@@ -55,12 +55,14 @@ def refusal(request: Request, origins: frozenset[str], any_host: bool) -> str | 
 
 def respond(connection: ServerConnection, request: Request, about: Message) -> Response:
     """Answer a request that is no WebSocket handshake: with a file of `client/`, or `/about`."""
-    path = urlsplit(request.path).path
+    path = request.path.partition("?")[0]
     if path == "/about":
         return _response(json.dumps(about).encode(), "application/json")
-    file = PAGES / (f"{about['exercise']}.html" if path == "/" else path.removeprefix("/"))
+    name = f"{about['exercise']}.html" if path == "/" else path.removeprefix("/")
     # Only files directly in client/, of the kinds a browser needs: never our Python, never above.
-    if file.parent == PAGES and file.suffix in CONTENT_TYPES and file.is_file():
+    # The name is looked up, not opened: whatever a path may mean to the system, it does not here.
+    files = {file.name: file for file in PAGES.iterdir() if file.suffix in CONTENT_TYPES}
+    if file := files.get(name):
         return _response(file.read_bytes(), CONTENT_TYPES[file.suffix])
     if path == "/":
         return _response(_choice_of_pages().encode(), CONTENT_TYPES[".html"])

@@ -4,10 +4,10 @@ import asyncio
 import importlib
 import inspect
 import os
-from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from websockets.asyncio.server import Server as WebSocketServer
 from websockets.asyncio.server import ServerConnection, serve
@@ -20,6 +20,7 @@ from server.connection import Connection, Handler, Replaced
 
 LOOPBACK = "127.0.0.1"
 LONGEST_MESSAGE = 64 * 1024  # bytes; a longer one closes its connection with code 1009
+FAREWELL = 1.0  # seconds in which a client and a handler may end by themselves when a server stops
 
 # A notebook's variables get overwritten, and a server that nobody can reach any more would hold its
 # port until the kernel ends. So this process keeps its servers here, stopped ones as well: one that
@@ -50,6 +51,8 @@ class Server:
         self._origins = origins
         self._websockets: WebSocketServer | None = None
         self._heart: asyncio.Task[None] | None = None
+        # Also those that have not said yet what they want: browsers connect in advance.
+        self._accepted: WeakSet[Connection] = WeakSet()
         self._next_handler = asyncio.Event()
         self._card: Any = None
 
@@ -81,7 +84,7 @@ class Server:
             LOOPBACK,
             port,
             process_request=self._answer_request,
-            create_connection=Connection,
+            create_connection=self._accept,
             # Compression costs more than half of the speed, for nothing in messages this small.
             compression=None,
             max_size=LONGEST_MESSAGE,
@@ -94,10 +97,18 @@ class Server:
         self._show()
 
     async def stop(self) -> None:
-        """Close every connection with code 1001 (going away) and free the port."""
+        """Close every connection with code 1001 (going away) and free the port.
+
+        A client that does not answer, and a handler that goes on, are cut off after a second.
+        """
         if self._websockets is not None:
             self._websockets.close()
-            await self._websockets.wait_closed()
+            closed = asyncio.ensure_future(self._websockets.wait_closed())
+            await asyncio.wait([closed], timeout=FAREWELL)
+            for websocket in list(self._accepted):
+                websocket.cut_off()
+            await asyncio.wait([closed], timeout=FAREWELL)
+            closed.cancel()
         if self._heart is not None:
             self._heart.cancel()
         self._show()
@@ -125,6 +136,11 @@ class Server:
             "process": os.getpid(),
             "connections": len(self.connections),
         }
+
+    def _accept(self, *arguments: Any, **options: Any) -> Connection:
+        websocket = Connection(*arguments, **options)
+        self._accepted.add(websocket)
+        return websocket
 
     async def _converse(self, websocket: ServerConnection) -> None:
         """Run the handler on one connection, and its successors when it is replaced."""
@@ -281,7 +297,8 @@ async def start(
 
 async def stop() -> None:
     """Stop every server of this kernel, and leave those it has joined."""
-    for server in [*_servers.values(), *_joined.values()]:
+    running = [server for server in _servers.values() if server.is_running]
+    for server in [*running, *_joined.values()]:
         await server.stop()
 
 
@@ -317,7 +334,7 @@ async def _start_on(port: int, name: str, handler: Handler | None) -> Server | J
     server = known or Server(name, first_handler)
     server.first_handler = first_handler
     server.use(handler or first_handler)
-    for _ in range(3):
+    for _ in range(10):
         try:
             await server.open(port)
         except OSError as error:
@@ -325,8 +342,11 @@ async def _start_on(port: int, name: str, handler: Handler | None) -> Server | J
                 raise
             try:
                 about = await ports.ask_about(port)
-            except ConnectionError:
-                continue  # whoever had it has just gone
+            except ConnectionError as gone:
+                nobody = isinstance(gone, ConnectionRefusedError)
+                # Whoever had it has just gone. The system needs a moment to notice.
+                await asyncio.sleep(0.05)
+                continue
             if about is None or about["exercise"] != name or name not in ports.EXERCISES:
                 raise ports.PortTaken(await _who_has(port, about)) from None
             return await _join(port, about)
@@ -334,7 +354,9 @@ async def _start_on(port: int, name: str, handler: Handler | None) -> Server | J
             if port in _joined:
                 await _joined[port].stop()
             return server
-    raise ports.PortTaken(f"Port {port} cannot be had on this computer. {OTHER_PORT}")
+    if nobody:
+        raise ports.PortTaken(f"Port {port} cannot be had on this computer. {OTHER_PORT}")
+    raise ports.PortTaken(await _who_has(port, None))
 
 
 async def _join(port: int, about: dict[str, Any]) -> Joined:
@@ -370,12 +392,13 @@ def _check_handler(handler: Handler) -> None:
     expected = "Expected an `async def` function with one parameter, the connection."
     if isinstance(handler, type):
         raise TypeError(f"Got the class {handler.__name__}. {expected} Did you mean its method?")
-    if not inspect.iscoroutinefunction(handler) and not isinstance(handler, partial):
+    if not inspect.iscoroutinefunction(handler):
         raise TypeError(f"Got {handler!r}. {expected}")
     try:
         inspect.signature(handler).bind(None)
     except TypeError as error:
-        raise TypeError(f"{handler.__name__}(): {error}. {expected}") from None
+        name = getattr(handler, "__name__", "the handler")  # a partial has none
+        raise TypeError(f"{name}(): {error}. {expected}") from None
 
 
 async def _first_of(*awaitables: Any) -> None:

@@ -59,7 +59,7 @@ async def ask_about(port: int, within: float = 2.0) -> dict[str, Any] | None:
         What `/about` says, or None if it is not a server of the course.
 
     Raises:
-        ConnectionError: If nobody listens there.
+        ConnectionError: If nobody listens there, or whoever did is gone in the same moment.
     """
     try:
         async with asyncio.timeout(within):
@@ -71,11 +71,11 @@ async def ask_about(port: int, within: float = 2.0) -> dict[str, Any] | None:
                     answer += await reader.read(LONGEST_ANSWER)
             finally:
                 writer.close()
-    except ConnectionRefusedError:
+    except ConnectionError:
         raise
     except (OSError, TimeoutError):
         return None
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, RecursionError):
         about = json.loads(answer.partition(b"\r\n\r\n")[2])
         if isinstance(about, dict) and about.get("course") == "websocket-course":
             return about
