@@ -6,16 +6,21 @@ import json
 import random
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
-from ipywidgets import Widget
+from ipywidgets import HTML, HTMLMath, Widget
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from checks.advice import Failed
+from checks.advice import Failed, shown_object
 from checks.watchdog import guarded
 from server.messages import Message, encode
+
+CONNECTED = 3  # seconds in which a client must connect, or come back
+GOODBYE = 1.0  # seconds that a closing handshake may take
+PAINTED = 0.2  # seconds after which a client has painted what it knows
 
 
 class ScriptedServer:
@@ -32,14 +37,16 @@ class ScriptedServer:
         self.within = within
         self.client: Any = None
         self._subject = subject
+        self._server: Any = None
         self._heard: asyncio.Queue[Any] = asyncio.Queue()
         self._connection: asyncio.Queue[ServerConnection] = asyncio.Queue()
         self._websocket: ServerConnection | None = None
 
     async def __aenter__(self) -> "ScriptedServer":
-        if not isinstance(self._subject, type):
-            raise Failed(f"Expected a class of clients, got {self._subject!r}.")
-        self._server = await serve(self._listen, "127.0.0.1", 0, compression=None)
+        _require_client(self._subject)
+        self._server = await serve(
+            self._listen, "127.0.0.1", 0, compression=None, close_timeout=GOODBYE
+        )
         try:
             self._make_client(f"ws://127.0.0.1:{self._server.sockets[0].getsockname()[1]}")
         except BaseException:
@@ -51,7 +58,8 @@ class ScriptedServer:
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
         self.client.close()
-        await self.client.wait_closed()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.client.wait_closed(), GOODBYE)
         self._server.close()
         await self._server.wait_closed()
 
@@ -59,18 +67,18 @@ class ScriptedServer:
     def _make_client(self, url: str) -> None:
         self.client = self._subject(url)
 
-    async def joined(self) -> None:
-        """Wait until the client has connected, for the first time or once more.
+    async def joined(self, deed: str = "The client was made") -> None:
+        """Wait until the client has connected, for the first time or once more after a deed.
 
         Raises:
             Failed: If it does not.
         """
         try:
-            async with asyncio.timeout(3):
+            async with asyncio.timeout(CONNECTED):
                 self._websocket = await self._connection.get()
         except TimeoutError:
             self._look_for_failure()
-            raise Failed("The client did not connect within 3 seconds.") from None
+            raise Failed(f"{deed}; it did not connect in {CONNECTED} s.") from None
 
     async def say(self, message: Message | str) -> None:
         """Send a message to the client."""
@@ -90,22 +98,30 @@ class ScriptedServer:
             self._look_for_failure()
             return None
 
+    async def heard_more(self) -> list[Any]:
+        """Return what else the client has sent by now."""
+        await self._ping()
+        self._look_for_failure()
+        return [self._heard.get_nowait() for _ in range(self._heard.qsize())]
+
+    async def _ping(self) -> None:
+        assert self._websocket is not None
+        with suppress(ConnectionClosed, TimeoutError):
+            await asyncio.wait_for(await self._websocket.ping(), 1)
+
     async def taken(self) -> None:
         """Wait until the client has taken what it was sent."""
         assert self._websocket is not None
-        # A pong comes after the frames before it were read; one more turn, and they are handled.
-        await asyncio.wait_for(await self._websocket.ping(), 1)
-        await self.wait(lambda: False, within=0.2)
+        await self._ping()
+        # The frames before the pong were read. A widget may be repainted a little later.
+        await self.wait(lambda: False, within=PAINTED)
 
     async def wait(self, condition: Callable[[], Any], within: float | None = None) -> bool:
         """Return whether a condition holds in time."""
-        try:
-            await self.client.until(condition, within or self.within)
-        except TimeoutError:
-            self._look_for_failure()
-            return bool(condition())
+        with suppress(TimeoutError):
+            await self.client.until(lambda: condition() or self._failure(), within or self.within)
         self._look_for_failure()
-        return True
+        return bool(condition())
 
     async def hang_up(self) -> None:
         """Close the connection from the server's side, as a server that stops does."""
@@ -123,20 +139,55 @@ class ScriptedServer:
             raise Failed(f"The client needs a widget `self.{name}`, made in build().")
         return widget
 
+    def html_shown(self) -> list[str]:
+        """Return what the client has put into its page as HTML."""
+        # Its widgets are attributes of it, or of what it is made of, such as a log.
+        parts = [*vars(self.client).values()]
+        parts += [value for part in parts for value in getattr(part, "__dict__", {}).values()]
+        made = [part for part in parts if isinstance(part, Widget)]
+        found, seen = [], set()
+        while made:
+            widget = made.pop()
+            if id(widget) not in seen:
+                seen.add(id(widget))
+                made += getattr(widget, "children", ())
+                if isinstance(widget, HTML | HTMLMath):
+                    found.append(widget.value)
+        return found
+
     def _look_for_failure(self) -> None:
-        if self.client.failure is not None:
-            raise self.client.failure
+        if failure := self._failure():
+            raise failure
+
+    def _failure(self) -> Exception | None:
+        return getattr(self.client, "failure", None)
 
     async def _listen(self, websocket: ServerConnection) -> None:
         self._connection.put_nowait(websocket)
-        async for data in websocket:
-            try:
-                self._heard.put_nowait(json.loads(data))
-            except ValueError:
-                self._heard.put_nowait(data)
+        with suppress(ConnectionClosed):
+            async for data in websocket:
+                try:
+                    self._heard.put_nowait(json.loads(data))
+                except ValueError:
+                    self._heard.put_nowait(data)
+
+
+def _require_client(subject: Any) -> None:
+    """Refuse what cannot be a client, and say what it is."""
+    if not isinstance(subject, type):
+        raise Failed(
+            "Expected a class of clients, without parentheses behind its name; "
+            f"got {shown_object(subject)}."
+        )
+    for name in ("until", "close", "wait_closed"):
+        if not hasattr(subject, name):
+            raise Failed(
+                f"Expected a class of clients, such as `class MyClient(Client):`; "
+                f"{subject.__name__} has no method {name}()."
+            )
 
 
 def text_of(widget: Any) -> str:
     """Return what a person reads in a widget: without HTML tags and separators of thousands."""
     text = html.unescape(re.sub(r"<[^>]*>", "", str(widget.value)))
-    return text.strip().replace(",", "").replace("−", "-")
+    return re.sub(r"(?<=\d),(?=\d{3})", "", text.strip()).replace("−", "-")

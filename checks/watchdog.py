@@ -1,15 +1,23 @@
 """Ends code that does not let go of the event loop, so that no check hangs."""
 
 import asyncio
+import os
 import signal
 import sys
 import threading
 import time
+from collections import Counter
 from types import FrameType
 from typing import Any
 
+from checks.advice import place
+from server.tracebacks import COURSE, is_learners
+
 PATIENCE = 3.0  # seconds that code may keep the event loop for itself
+LESS_PATIENCE = 1.0  # the same, once it was interrupted: a check has several criteria
+NOTICED = 0.5  # seconds after which a person would notice
 BEAT = 0.02  # seconds between two signs of life
+CHECKS = str(COURSE / "checks") + os.sep
 
 
 class Blocked(BaseException):
@@ -26,17 +34,21 @@ class Watchdog:
     raises :class:`Blocked`: only if it finds the learner's code at work, never in asyncio itself.
 
     Attributes:
-        blocked_for: The longest time without a sign of life, in seconds.
+        interrupted: Whether it had to be interrupted.
     """
 
     def __init__(self) -> None:
-        self.blocked_for = 0.0
+        self.interrupted = False
+        self._places: Counter[tuple[str, str]] = Counter()
+        self._patience = PATIENCE
         self._fired = False
+        self._survived = False  # whether the code caught Blocked, as a bare `except:` does
         self._done = threading.Event()
 
     def reset(self) -> None:
         """Forget what was."""
-        self.blocked_for = 0.0
+        self.interrupted = False
+        self._places.clear()
         self._last_beat = time.monotonic()
 
     def __enter__(self) -> "Watchdog":
@@ -59,16 +71,36 @@ class Watchdog:
 
     async def _beat(self) -> None:
         while True:
-            now = time.monotonic()
-            self.blocked_for = max(self.blocked_for, now - self._last_beat)
-            self._last_beat = now
+            if self._survived:
+                self._survived = False
+                sys.settrace(self._former_trace)
+            self._last_beat = time.monotonic()
             await asyncio.sleep(BEAT)
 
     def _watch(self) -> None:
         while not self._done.wait(0.1):
-            if time.monotonic() - self._last_beat > PATIENCE:
+            silence = time.monotonic() - self._last_beat
+            if silence > NOTICED:
+                frame = _learners_frame(sys._current_frames().get(threading.main_thread().ident))
+                if frame is not None:
+                    code, line = frame.f_code, frame.f_lineno
+                    found = place(code.co_name, code.co_filename, line)
+                    self._places[code.co_name, found] += 1
+            if silence > self._patience:
                 self._fired = True
                 self._interrupt()
+
+    @property
+    def blocked_in(self) -> str | None:
+        """Where the learner's code kept the loop for so long that a person would notice.
+
+        With the line only if it is there nearly all the time, as it is in a time.sleep(). In a
+        loop it is here now and there then.
+        """
+        if not self._places:
+            return None
+        (function, line), times = self._places.most_common(1)[0]
+        return line if times > 0.8 * self._places.total() else f"{function}()"
 
     def _interrupt(self) -> None:
         if sys.platform == "win32":
@@ -83,7 +115,33 @@ class Watchdog:
             return
         self._fired = False
         if _is_guarded(frame):
+            if self._survived:
+                _raise_in_handlers(frame)
+            else:
+                self._former_trace = sys.gettrace()
+            self.interrupted = self._survived = True
+            self._patience = LESS_PATIENCE
             raise Blocked
+
+
+def _raise_in_handlers(frame: FrameType | None) -> None:
+    """Raise Blocked once more where it is caught: a bare `except:` in a loop catches it.
+
+    It goes through the frames that run now, with a trace function for these alone.
+    """
+    failed: set[FrameType] = set()
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        if event == "line" and frame in failed:
+            raise Blocked  # which ends the tracing, too
+        (failed.add if event == "exception" else failed.discard)(frame)
+        return trace
+
+    sys.settrace(lambda *_: None)
+    while frame is not None:
+        if is_learners(frame.f_code.co_filename):
+            frame.f_trace = trace
+        frame = frame.f_back
 
 
 _guarded: set[Any] = set()
@@ -96,8 +154,20 @@ def guarded(function: Any) -> Any:
 
 
 def _is_guarded(frame: FrameType | None) -> bool:
-    while frame is not None:
-        if frame.f_code in _guarded:
+    """Return whether a frame, or one that called it in the same turn, is the learner's."""
+    while frame is not None and frame.f_code is not asyncio.Handle._run.__code__:
+        if frame.f_code in _guarded or is_learners(frame.f_code.co_filename):
             return True
+        if frame.f_code.co_filename.startswith(CHECKS):
+            return False  # the check itself is at work, for a cell of the learner's
         frame = frame.f_back
     return False
+
+
+def _learners_frame(frame: FrameType | None) -> FrameType | None:
+    """Return the innermost frame of the learner's code, if that is at work."""
+    if not _is_guarded(frame):
+        return None
+    while frame is not None and not is_learners(frame.f_code.co_filename):
+        frame = frame.f_back
+    return frame
