@@ -4,6 +4,7 @@ import asyncio
 import importlib
 import inspect
 import os
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -18,8 +19,12 @@ from websockets.protocol import State
 from server import door, ports
 from server.connection import Connection, Handler, Replaced
 
+Background = Callable[[], Awaitable[None]]
+
 LOOPBACK = "127.0.0.1"
 LONGEST_MESSAGE = 64 * 1024  # bytes; a longer one closes its connection with code 1009
+
+GRACE = 1.0  # seconds that a background task has to end, once it was cancelled
 
 # A notebook's variables get overwritten, and a server that nobody can reach any more would hold its
 # port until the kernel ends. So this process keeps its servers here, stopped ones as well: one that
@@ -44,12 +49,15 @@ class Server:
         self.exercise = exercise
         self.handler = handler
         self.first_handler = handler  # that of the exercise, while `handler` is the learner's
+        self.options: Mapping[str, Any] = {}  # what `first_handler` was made with
         self.port = 0
         self.failure: Exception | None = None  # what the handler raised last
         self.parks = True  # whether a connection whose handler raised waits for the next one
         self._origins = origins
         self._websockets: WebSocketServer | None = None
         self._next_handler = asyncio.Event()
+        self._background = background_of(handler)
+        self._background_task: asyncio.Task[None] | None = None
         self._card: Any = None
 
     @property
@@ -89,23 +97,31 @@ class Server:
         )
         self.port = self._websockets.sockets[0].getsockname()[1]
         _servers[self.port, self.exercise] = self
+        self._begin_background()
         self._show()
 
     async def stop(self) -> None:
         """Close every connection with code 1001 (going away) and free the port."""
+        if task := self._end_background():
+            await asyncio.wait([task], timeout=GRACE)
         if self._websockets is not None:
             self._websockets.close()
             await self._websockets.wait_closed()
         self._show()
 
-    def use(self, handler: Handler) -> None:
+    def use(self, handler: Handler, background: Background | None = None) -> None:
         """Run another handler from now on, on the open connections as well.
 
         Nobody has to reconnect and no message is lost: a connection that is busy with a message
-        changes over before it takes the next one.
+        changes over before it takes the next one. The background task of the former handler ends,
+        and that of this one begins.
         """
         self.handler = handler
         self.failure = None
+        self._end_background()
+        self._background = background or background_of(handler)
+        if self.is_running:
+            self._begin_background()
         for websocket in self.connections:
             websocket.replace_handler()
         self._next_handler.set()
@@ -144,6 +160,23 @@ class Server:
                 await _first_of(next_handler.wait(), websocket.wait_closed())
         finally:
             self._show()
+
+    def _begin_background(self) -> None:
+        if self._background is not None:
+            self._background_task = asyncio.create_task(self._run(self._background))
+
+    def _end_background(self) -> asyncio.Task[None] | None:
+        """Cancel the background task. Returns it, if there was one."""
+        task, self._background_task = self._background_task, None
+        if task is not None:
+            task.cancel()
+        return task
+
+    async def _run(self, background: Background) -> None:
+        try:
+            await background()
+        except Exception as error:
+            self._report(error)
 
     def _answer_request(self, websocket: ServerConnection, request: Request) -> Response | None:
         any_host = "JUPYTERHUB_SERVICE_PREFIX" in os.environ
@@ -235,7 +268,12 @@ class Joined:
 
 
 async def start(
-    exercise: str | Handler, handler: Handler | None = None, *, port: int | None = None
+    exercise: str | Handler,
+    handler: Handler | None = None,
+    *,
+    background: Background | None = None,
+    port: int | None = None,
+    **options: Any,
 ) -> Server | Joined:
     """Start a server in the background of this notebook. Run it again as often as you like.
 
@@ -249,14 +287,20 @@ async def start(
         exercise: The name of an exercise, or a handler: an ``async def`` function with one
             parameter, the connection.
         handler: A handler to run in place of the exercise's.
+        background: An ``async def`` function without parameters that runs beside your handler. It
+            begins with the server and is cancelled with it, or when another handler comes.
         port: The TCP port; by default the exercise's own.
+        options: Options of the exercise, such as ``pace=(1, 3)`` of "notifications".
 
     Raises:
         PortTaken: If another program has the port.
         ValueError: If there is no such exercise.
-        TypeError: If the handler is not an ``async def`` function with one parameter.
+        TypeError: If the handler is not an ``async def`` function with one parameter, or the
+            exercise has no such option.
     """
     if callable(exercise):
+        if options:
+            raise TypeError(f"{_listed(options)}: only the course's own exercises have options.")
         name, handler, candidates = "your handler", exercise, ports.own_ports()
         if port is None and (mine := _own_server()):
             candidates = [mine.port]
@@ -266,13 +310,15 @@ async def start(
         candidates = [port]
     if handler is not None:
         _check_handler(handler)
+    if background is not None:
+        _check_background(handler, background)
 
     for candidate in candidates[:-1]:
         try:
-            return await _start_on(candidate, name, handler)
+            return await _start_on(candidate, name, handler, background, options)
         except ports.PortTaken:
             continue
-    return await _start_on(candidates[-1], name, handler)
+    return await _start_on(candidates[-1], name, handler, background, options)
 
 
 async def stop() -> None:
@@ -281,16 +327,33 @@ async def stop() -> None:
         await server.stop()
 
 
-def load(exercise: str) -> Handler:
+def load(exercise: str, **options: Any) -> Handler:
     """Return the handler of an exercise, with fresh state.
+
+    Raises:
+        ValueError: If there is no such exercise, or the value of an option is not one.
+        TypeError: If the exercise has no such option.
+    """
+    known = options_of(exercise)
+    if unknown := options.keys() - known.keys():
+        takes = f"It takes: {_listed(known)}." if known else "It takes none."
+        raise TypeError(f'"{exercise}" has no option {_listed(unknown)}. {takes}')
+    return _class_of(exercise)(**options).handler
+
+
+def options_of(exercise: str) -> dict[str, Any]:
+    """Return the options of an exercise, with their defaults.
 
     Raises:
         ValueError: If there is no such exercise.
     """
-    _port_of(exercise)
-    module = importlib.import_module(f"server.{exercise}")
-    class_name = exercise.title().replace("_", "")
-    return getattr(module, class_name)().handler
+    parameters = inspect.signature(_class_of(exercise)).parameters.values()
+    return {parameter.name: parameter.default for parameter in parameters}
+
+
+def background_of(handler: Handler) -> Background | None:
+    """Return what is to run beside a handler: the method `background` of its object, if any."""
+    return getattr(getattr(handler, "__self__", None), "background", None)
 
 
 def available() -> list[str]:
@@ -299,20 +362,28 @@ def available() -> list[str]:
     return [name for name in ports.EXERCISES if (here / f"{name}.py").is_file()]
 
 
-async def _start_on(port: int, name: str, handler: Handler | None) -> Server | Joined:
+async def _start_on(
+    port: int,
+    name: str,
+    handler: Handler | None,
+    background: Background | None,
+    options: Mapping[str, Any],
+) -> Server | Joined:
     known = _servers.get((port, name))
     if known is not None and known.is_running:
+        if known.options != options:
+            known.first_handler, known.options = load(name, **options), options
         wanted = handler or known.first_handler
         # A learner's own handler is run anew even if it is the same function: the cell that
         # defines its state may have been run again, and it must register everybody once more.
         if handler is not None or known.handler is not wanted:
-            known.use(wanted)
+            known.use(wanted, background)
         return known
 
-    first_handler = load(name) if name in ports.EXERCISES else handler
+    first_handler = load(name, **options) if name in ports.EXERCISES else handler
     server = known or Server(name, first_handler)
-    server.first_handler = first_handler
-    server.use(handler or first_handler)
+    server.first_handler, server.options = first_handler, options
+    server.use(handler or first_handler, background)
     for _ in range(3):
         try:
             await server.open(port)
@@ -360,6 +431,28 @@ def _port_of(exercise: str) -> int:
         names = ", ".join(f'"{name}"' for name in available())
         raise ValueError(f"There is no exercise {exercise!r}. Expected one of {names}.")
     return ports.exercise_port(exercise)
+
+
+def _class_of(exercise: str) -> Callable[..., Any]:
+    _port_of(exercise)
+    module = importlib.import_module(f"server.{exercise}")
+    return getattr(module, exercise.title().replace("_", ""))
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
+
+
+def _check_background(handler: Handler | None, background: Background) -> None:
+    expected = "Expected an `async def` function that can be called without arguments."
+    if handler is None:
+        raise TypeError("A background goes with a handler of yours: await start(handler, …)")
+    if not inspect.iscoroutinefunction(background):
+        raise TypeError(f"Got {background!r} as the background. {expected}")
+    try:
+        inspect.signature(background).bind()
+    except TypeError as error:
+        raise TypeError(f"The background: {error}. {expected}") from None
 
 
 def _check_handler(handler: Handler) -> None:
