@@ -51,6 +51,8 @@ def advise(error: BaseException) -> str:
             return "The message is still text. json.loads() makes an object of it."
         case KeyError():
             return 'A message may lack the field. message.get("type") returns None then.'
+        case ValueError() if "randrange" in str(error):
+            return "random.randint() takes whole numbers alone. random.uniform() takes any."
         case ConnectionClosed():
             return (
                 "It sent to a client that had left. Forget a client in `finally`, and use "

@@ -55,10 +55,11 @@ class Criteria:
 
         return add
 
-    async def check(self, subject: Any, step: int | None = None) -> Report:
+    async def check(self, subject: Any, step: int | None = None, **props: Any) -> Report:
         """Hold `subject` against all criteria, or those of one step, each on a fresh stage.
 
-        It always returns, and always with a report: whatever goes wrong stands in there.
+        What else the stage needs comes along as `props`. It always returns, and always with a
+        report: whatever goes wrong stands in there.
         """
         chosen = [c for c in self._criteria if step is None or c.step == step]
         if not chosen:
@@ -68,13 +69,15 @@ class Criteria:
         outcomes: list[Outcome] = []
         with Watchdog() as watchdog:
             for criterion in chosen:
-                outcome = await self._run(criterion, subject, watchdog)
+                outcome = await self._run(criterion, subject, watchdog, props)
                 if outcome.state is State.RAISED and outcome.words in {o.words for o in outcomes}:
                     outcome = Outcome(outcome.title, outcome.state, "raised the same again.")
                 outcomes.append(outcome)
         return Report(outcomes)
 
-    async def _run(self, criterion: Criterion, subject: Any, watchdog: Watchdog) -> Outcome:
+    async def _run(
+        self, criterion: Criterion, subject: Any, watchdog: Watchdog, props: dict[str, Any]
+    ) -> Outcome:
         # Seeded by the learner's code: a constant cannot pass, and the same code gets the same
         # numbers, and so the same words, run after run.
         source = random.Random(crc32(criterion.title.encode(), fingerprint(subject)))
@@ -83,7 +86,7 @@ class Criteria:
         try:
             # Nobody waits long for a function that is still empty.
             within = WITHIN_IF_EMPTY if empty else WITHIN
-            async with self._make_stage(subject, source, within) as stage:
+            async with self._make_stage(subject, source, within, **props) as stage:
                 await criterion.judge(stage)
         except Failed as failed:
             state, words = State.FAILED, str(failed)

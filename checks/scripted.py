@@ -69,7 +69,7 @@ class ScriptedServer:
             async with asyncio.timeout(3):
                 self._websocket = await self._connection.get()
         except TimeoutError:
-            self._look_for_failure()
+            self.look_for_failure()
             raise Failed("The client did not connect within 3 seconds.") from None
 
     async def say(self, message: Message | str) -> None:
@@ -87,7 +87,7 @@ class ScriptedServer:
             async with asyncio.timeout(self.within):
                 return await self._heard.get()
         except TimeoutError:
-            self._look_for_failure()
+            self.look_for_failure()
             return None
 
     async def taken(self) -> None:
@@ -97,14 +97,20 @@ class ScriptedServer:
         await asyncio.wait_for(await self._websocket.ping(), 1)
         await self.wait(lambda: False, within=0.2)
 
+    async def taken_at_once(self) -> None:
+        """Wait until the client has read what it was sent."""
+        assert self._websocket is not None
+        await asyncio.wait_for(await self._websocket.ping(), 1)
+        await asyncio.sleep(0)
+
     async def wait(self, condition: Callable[[], Any], within: float | None = None) -> bool:
         """Return whether a condition holds in time."""
         try:
             await self.client.until(condition, within or self.within)
         except TimeoutError:
-            self._look_for_failure()
+            self.look_for_failure()
             return bool(condition())
-        self._look_for_failure()
+        self.look_for_failure()
         return True
 
     async def hang_up(self) -> None:
@@ -123,7 +129,8 @@ class ScriptedServer:
             raise Failed(f"The client needs a widget `self.{name}`, made in build().")
         return widget
 
-    def _look_for_failure(self) -> None:
+    def look_for_failure(self) -> None:
+        """Raise what a method of the client raised, if one did."""
         if self.client.failure is not None:
             raise self.client.failure
 

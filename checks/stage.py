@@ -5,9 +5,10 @@ import gc
 import inspect
 import json
 import random
+import time
 import warnings
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -16,8 +17,10 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from checks.advice import Failed, shown
+from checks.on_stage import Role, StandIns, Tasks, no_sleep
 from checks.watchdog import PATIENCE, Blocked, guarded
 from server.connection import Handler
+from server.launch import Background
 from server.messages import Message, encode
 
 
@@ -29,29 +32,57 @@ class Stage:
     Attributes:
         random: The source of values, which the learner's code cannot know.
         within: How long to wait for anything, in seconds.
+        subject, background: What is checked, and what runs beside it.
+        options: Keyword arguments for the handler and the background, where they have parameters
+            of these names. They may be changed until somebody joins.
+        tasks: The tasks that the learner's code starts.
+        cast: Functions of libraries that others stand in for, when the learner's code calls them.
     """
 
-    def __init__(self, subject: Handler | Any, source: random.Random, within: float) -> None:
+    def __init__(
+        self,
+        subject: Handler | Any,
+        source: random.Random,
+        within: float,
+        background: Background | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
         self.random = source
         self.within = within
-        self._subject = subject
+        self.options = dict(options or {})
+        self.tasks = Tasks(self._task_failed)
+        self.subject = subject
+        self.background = background
+        self.cast: list[Role] = [(time, "sleep", no_sleep)]
+        self._stand_ins = StandIns()
         self._people: list[Person] = []
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._connections: list[weakref.ref[ServerConnection]] = []
         self._running: set[asyncio.Task[None]] = set()
         self._server: Any = None
+        self._producing: asyncio.Task[None] | None = None
         self._somebody_left = asyncio.Event()
 
     async def __aenter__(self) -> "Stage":
+        self.tasks.begin()
+        self._stand_ins.begin(self.cast, self.subject, self.background)
+        try:
+            return await self._begin()
+        except BaseException:
+            await self.tasks.end()
+            self._stand_ins.end()
+            raise
+
+    async def _begin(self) -> "Stage":
         self._warnings = warnings.catch_warnings(record=True)
         self._caught = self._warnings.__enter__()
         warnings.simplefilter("always", RuntimeWarning)
-        self._url = getattr(self._subject, "url", None)
+        self._url = getattr(self.subject, "url", None)
         if self._url is None:
-            if not inspect.iscoroutinefunction(self._subject):
+            if not inspect.iscoroutinefunction(self.subject):
                 raise Failed(
                     f"Expected a handler, an `async def` function with the connection as its "
-                    f"parameter; got {self._subject!r}."
+                    f"parameter; got {self.subject!r}."
                 )
             self._server = await serve(self._serve, "127.0.0.1", 0, compression=None)
             self._url = f"ws://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
@@ -62,11 +93,16 @@ class Stage:
     ) -> None:
         for person in self._people:
             await person.leave()
+        if self._producing is not None:
+            self._producing.cancel()
+            await asyncio.wait([self._producing], timeout=1)
         if self._server is not None:
             self._server.close()
             for task in self._running:
                 task.cancel()  # a handler that does not look at its connection never ends
             await self._server.wait_closed()
+        await self.tasks.end()
+        self._stand_ins.end()
         self._failure.cancel()
         self._warnings.__exit__(None, None, None)
 
@@ -76,6 +112,8 @@ class Stage:
         Raises:
             Failed: If there is no way in.
         """
+        if self.background is not None and self._producing is None:
+            self._producing = asyncio.create_task(self._produce(self.background))
         try:
             # Longer than the watchdog's patience, so that it is the one to say what is wrong.
             websocket = await connect(
@@ -130,6 +168,15 @@ class Stage:
         """Wait until the handlers of all who left have ended."""
         await self.wait(lambda: len(self._running) <= sum(p.is_there for p in self._people))
 
+    async def leftovers(self) -> int:
+        """Return how many handlers and tasks still run when all have left."""
+        deadline = asyncio.get_running_loop().time() + self.within / 2
+        while left := len(self._running) + len(self.tasks.running):
+            if asyncio.get_running_loop().time() > deadline:
+                break
+            await asyncio.sleep(0.01)  # a task that was cancelled ends within its next turns
+        return left
+
     def forgotten_await(self) -> str:
         """Return words about a coroutine that nobody awaited, if there is one."""
         for warning in self._caught:
@@ -151,7 +198,7 @@ class Stage:
         self._running.add(task)
         self._connections.append(weakref.ref(websocket))
         try:
-            await self._subject(websocket)
+            await self.subject(websocket, **self._taken_by(self.subject))
         except ConnectionClosed as closed:
             # One's own connection may end at any time. Another one's is a mistake.
             if websocket.close_code is None:
@@ -162,6 +209,23 @@ class Stage:
         finally:
             self._running.discard(task)
             self._somebody_left.set()
+
+    @guarded
+    async def _produce(self, background: Background) -> None:
+        try:
+            await background(**self._taken_by(background))
+        except (Exception, Blocked) as error:
+            self._fail(error)
+
+    def _taken_by(self, function: Any) -> dict[str, Any]:
+        """Return those options of the stage that a function has parameters for."""
+        parameters = inspect.signature(function).parameters
+        return {name: value for name, value in self.options.items() if name in parameters}
+
+    def _task_failed(self, error: BaseException) -> None:
+        # A task that talks to one connection may find it closed; that it still ran is the mistake.
+        if not isinstance(error, ConnectionClosed):
+            self._fail(error)
 
     def _fail(self, error: BaseException) -> None:
         if not self._failure.done():

@@ -5,6 +5,7 @@ import signal
 import sys
 import threading
 import time
+import weakref
 from types import FrameType
 from typing import Any
 
@@ -87,6 +88,7 @@ class Watchdog:
 
 
 _guarded: set[Any] = set()
+_guarded_tasks: "weakref.WeakSet[asyncio.Task[Any]]" = weakref.WeakSet()
 
 
 def guarded(function: Any) -> Any:
@@ -95,7 +97,14 @@ def guarded(function: Any) -> Any:
     return function
 
 
+def guard_task(task: "asyncio.Task[Any]") -> None:
+    """Mark a task that the learner's code started: in it, Blocked may be raised."""
+    _guarded_tasks.add(task)
+
+
 def _is_guarded(frame: FrameType | None) -> bool:
+    if asyncio.current_task() in _guarded_tasks:
+        return True
     while frame is not None:
         if frame.f_code in _guarded:
             return True
