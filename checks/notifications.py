@@ -163,22 +163,25 @@ async def leavers(stage: Stage) -> None:
 
 @SERVER.criterion("No task outlives its connection", step=2, stubs=["notification", "produce"])
 async def no_leak(stage: Stage) -> None:
-    # So slow that nothing comes meanwhile: what ends now does so because its client has left.
-    stage.options["pace"] = (60, 90)
+    pace = stage.options["pace"] = [*QUICK]
+    alice = await stage.join("Alice")
+    await next_of(stage, alice)
+    # From now on so slow that nothing comes: what ends does so because its client has left.
+    pace[:] = 60, 90
     number = stage.random.randint(3, 6)
     people = [await stage.join(f"Guest {count}") for count in range(number)]
-    for person in people:
+    for person in [*people, alice]:
         await person.leave()
     await stage.ended()
     if left := await stage.leftovers():
         raise Failed(
-            f"{number} clients came and left; {left} of the tasks that talked with them still "
-            "run. A loop that sleeps does not notice that its client is gone. Let the handler "
+            f"{number + 1} clients came and left; {left} of the tasks that talked with them "
+            "still run. A loop that sleeps does not notice that its client is gone. Let the handler "
             "only listen, and one producer speak."
         )
     if held := stage.held_connections():
         raise Failed(
-            f"{number} clients came and left, and the server still keeps {held} of their "
+            f"{number + 1} clients came and left, and the server still keeps {held} of their "
             "connections. Remove a connection in `finally`."
         )
 
@@ -211,7 +214,7 @@ async def twice(script: ScriptedServer) -> None:
     await expect_unread(script, 4, deed)
 
 
-@CLIENT.criterion("Dismissing one marks it as read", step=3, stubs=["note", "dismiss"])
+@CLIENT.criterion("Dismissing one marks it as read", step=4, stubs=["note", "dismiss"])
 async def dismiss_one(script: ScriptedServer) -> None:
     await script.joined()
     sent = [notification(script, number) for number in range(4)]
@@ -230,7 +233,7 @@ async def dismiss_one(script: ScriptedServer) -> None:
     await expect_unread(script, 3, "One that was dismissed came once more")
 
 
-@CLIENT.criterion("Dismissing all leaves none unread", step=3, stubs=["note", "dismiss_all"])
+@CLIENT.criterion("Dismissing all leaves none unread", step=4, stubs=["note", "dismiss_all"])
 async def dismiss_every(script: ScriptedServer) -> None:
     await script.joined()
     sent = [notification(script, number) for number in range(script.random.randint(3, 6))]
@@ -246,7 +249,7 @@ async def dismiss_every(script: ScriptedServer) -> None:
 
 
 @CLIENT.criterion(
-    "The count is right in any order", step=3, stubs=["note", "dismiss", "dismiss_all"]
+    "The count is right in any order", step=4, stubs=["note", "dismiss", "dismiss_all"]
 )
 async def any_order(script: ScriptedServer) -> None:
     await script.joined()
@@ -274,7 +277,7 @@ async def any_order(script: ScriptedServer) -> None:
 
 
 @CLIENT.criterion(
-    "A toast appears, and leaves after its time", step=4, stubs=["note", "show_toast"]
+    "A toast appears, and leaves after its time", step=5, stubs=["note", "show_toast"]
 )
 async def come_and_go(script: ScriptedServer) -> None:
     await script.joined()
@@ -295,7 +298,7 @@ async def come_and_go(script: ScriptedServer) -> None:
         )
 
 
-@CLIENT.criterion("Several toasts stack", step=4, stubs=["note", "show_toast"])
+@CLIENT.criterion("Several toasts stack", step=5, stubs=["note", "show_toast"])
 async def stack(script: ScriptedServer) -> None:
     await script.joined()
     sent = [notification(script, number) for number in range(3)]
@@ -312,7 +315,7 @@ async def stack(script: ScriptedServer) -> None:
         raise Failed("One came twice and made two toasts. Show a toast only for what is new.")
 
 
-@CLIENT.criterion("A hundred at once do not bury the page", step=4, stubs=["note", "show_toast"])
+@CLIENT.criterion("A hundred at once do not bury the page", step=5, stubs=["note", "show_toast"])
 async def hundred(script: ScriptedServer) -> None:
     await script.joined()
     sent = [notification(script, number) for number in range(MANY)]
@@ -330,7 +333,7 @@ async def hundred(script: ScriptedServer) -> None:
         )
 
 
-@CLIENT.criterion("What others wrote is text, never HTML", step=4, stubs=["note", "show_toast"])
+@CLIENT.criterion("What others wrote is text, never HTML", step=5, stubs=["note", "show_toast"])
 async def escaped(script: ScriptedServer) -> None:
     await script.joined()
     words = f"<b>{script.random.randint(100, 999)}</b> & more"

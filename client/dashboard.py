@@ -70,7 +70,7 @@ class DashboardClient(Client):
 def chart(title: str, field: str, samples: Sequence[Message]) -> str:
     """Return the HTML of one figure and its chart: percent over the last 60 seconds."""
     figure = _shown(samples[-1][field] if samples else None)
-    return plot(title, figure, points(field, samples))
+    return plot(title, f"{figure} %", points(field, samples))
 
 
 def plot(title: str, figure: str, line: str) -> str:
@@ -78,12 +78,12 @@ def plot(title: str, figure: str, line: str) -> str:
 
     Args:
         title: What it shows, such as "CPU".
-        figure: The figure of now, in percent.
+        figure: The figure of now, such as "20 %".
         line: The corners of the line, such as "59,80 60,75": seconds from the left, of 60, and
             percent from the top.
     """
     return (
-        f'<div class="course-chart course-{title.lower()}"><div>{title} <b>{figure} %</b></div>'
+        f'<div class="course-chart course-{title.lower()}"><div>{title} <b>{figure}</b></div>'
         "<div><i>100 %</i><i>50 %</i><i>0 %</i></div>"
         f'<svg viewBox="0 0 {SECONDS} 100" preserveAspectRatio="none" role="img" '
         f'aria-label="{title} over the last minute"><polyline points="{line}"/></svg>'

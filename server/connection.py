@@ -60,6 +60,11 @@ class Connection(ServerConnection):
         else:
             self._task.cancel()
 
+    def end_handler(self) -> None:
+        """Cancel the handler."""
+        if self._task is not None:
+            self._task.cancel()
+
     async def recv(self, decode: bool | None = None) -> Any:
         """Return the next message, as :meth:`ServerConnection.recv` does."""
         self._busy = False

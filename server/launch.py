@@ -24,7 +24,7 @@ Background = Callable[[], Awaitable[None]]
 LOOPBACK = "127.0.0.1"
 LONGEST_MESSAGE = 64 * 1024  # bytes; a longer one closes its connection with code 1009
 
-GRACE = 1.0  # seconds that a background task has to end, once it was cancelled
+GRACE = 1.0  # seconds that handlers and background tasks have to end by themselves
 
 # A notebook's variables get overwritten, and a server that nobody can reach any more would hold its
 # port until the kernel ends. So this process keeps its servers here, stopped ones as well: one that
@@ -56,6 +56,7 @@ class Server:
         self._origins = origins
         self._websockets: WebSocketServer | None = None
         self._next_handler = asyncio.Event()
+        self._conversing: set[Connection] = set()  # whose handler runs, even if they have left
         self._background = background_of(handler)
         self._background_task: asyncio.Task[None] | None = None
         self._card: Any = None
@@ -106,7 +107,11 @@ class Server:
             await asyncio.wait([task], timeout=GRACE)
         if self._websockets is not None:
             self._websockets.close()
-            await self._websockets.wait_closed()
+            closed = asyncio.ensure_future(self._websockets.wait_closed())
+            await asyncio.wait([closed], timeout=GRACE)
+            for websocket in self._conversing:
+                websocket.end_handler()  # a loop that sleeps does not notice that all is over
+            await closed
         self._show()
 
     def use(self, handler: Handler, background: Background | None = None) -> None:
@@ -141,6 +146,7 @@ class Server:
     async def _converse(self, websocket: ServerConnection) -> None:
         """Run the handler on one connection, and its successors when it is replaced."""
         self._show()
+        self._conversing.add(websocket)
         try:
             while websocket.state is State.OPEN:
                 next_handler = self._next_handler
@@ -159,6 +165,7 @@ class Server:
                     await websocket.close(1011, "the handler raised an exception")
                 await _first_of(next_handler.wait(), websocket.wait_closed())
         finally:
+            self._conversing.discard(websocket)
             self._show()
 
     def _begin_background(self) -> None:
