@@ -57,7 +57,7 @@ class Computer:
 
     def virtual_memory(self) -> Any:
         """Play `psutil.virtual_memory`."""
-        percent = round(self._random.uniform(5, 95), 1)
+        percent = round(self._random.uniform(5, 95), 3)
         self.memories.add(percent)
         used = int(MEMORY * percent / 100)
         return SimpleNamespace(

@@ -8,6 +8,7 @@ import dis
 import random
 import types
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 from zlib import crc32
@@ -15,6 +16,7 @@ from zlib import crc32
 from checks.advice import Failed, explain
 from checks.report import Outcome, Report, State
 from checks.watchdog import Blocked, Watchdog
+from server.launch import pause_own
 
 WITHIN, WITHIN_IF_EMPTY = 1.0, 0.1  # seconds in which an answer is expected
 
@@ -66,6 +68,14 @@ class Criteria:
             steps = sorted({c.step for c in self._criteria})
             words = f"there is no step {step!r}. Expected one of {steps}."
             return Report([Outcome("The check itself", State.FAILED, words)])
+        # A live server of the learner's shares its global names with the handler on stage.
+        is_server = hasattr(subject, "url")
+        async with nullcontext() if is_server else pause_own():
+            return Report(await self._run_all(chosen, subject, props))
+
+    async def _run_all(
+        self, chosen: Iterable[Criterion], subject: Any, props: dict[str, Any]
+    ) -> list[Outcome]:
         outcomes: list[Outcome] = []
         with Watchdog() as watchdog:
             for criterion in chosen:
@@ -73,7 +83,7 @@ class Criteria:
                 if outcome.state is State.RAISED and outcome.words in {o.words for o in outcomes}:
                     outcome = Outcome(outcome.title, outcome.state, "raised the same again.")
                 outcomes.append(outcome)
-        return Report(outcomes)
+        return outcomes
 
     async def _run(
         self, criterion: Criterion, subject: Any, watchdog: Watchdog, props: dict[str, Any]

@@ -176,8 +176,8 @@ async def no_leak(stage: Stage) -> None:
     if left := await stage.leftovers():
         raise Failed(
             f"{number + 1} clients came and left; {left} of the tasks that talked with them "
-            "still run. A loop that sleeps does not notice that its client is gone. Let the handler "
-            "only listen, and one producer speak."
+            "still run. A loop that sleeps does not notice that its client is gone. Let the "
+            "handler only listen, and one producer speak."
         )
     if held := stage.held_connections():
         raise Failed(

@@ -4,7 +4,8 @@ import asyncio
 import importlib
 import inspect
 import os
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -132,6 +133,26 @@ class Server:
         self._next_handler.set()
         self._next_handler = asyncio.Event()
         self._show()
+
+    @asynccontextmanager
+    async def paused(self) -> AsyncIterator[None]:
+        """Take the handler and its background off the open connections for a while.
+
+        A check runs the same functions, on the same global names. The two would talk to each
+        other's clients.
+        """
+        handler, background, failure = self.handler, self._background, self.failure
+        self.use(_wait_until_closed)
+        deadline = asyncio.get_running_loop().time() + 2 * GRACE
+        while any(websocket.handler is handler for websocket in self.connections):
+            if asyncio.get_running_loop().time() > deadline:
+                break
+            await asyncio.sleep(0.01)
+        try:
+            yield
+        finally:
+            self.use(handler, background)
+            self.failure = failure
 
     def about(self) -> dict[str, Any]:
         """Return what other kernels learn about this server before they join it."""
@@ -328,6 +349,17 @@ async def start(
     return await _start_on(candidates[-1], name, handler, background, options)
 
 
+@asynccontextmanager
+async def pause_own() -> AsyncIterator[None]:
+    """Pause the servers of this kernel that run a handler of the learner's."""
+    async with AsyncExitStack() as stack:
+        for server in list(_servers.values()):
+            ours = server.exercise in ports.EXERCISES and server.handler is server.first_handler
+            if server.is_running and not ours:
+                await stack.enter_async_context(server.paused())
+        yield
+
+
 async def stop() -> None:
     """Stop every server of this kernel, and leave those it has joined."""
     for server in [*_servers.values(), *_joined.values()]:
@@ -472,6 +504,10 @@ def _check_handler(handler: Handler) -> None:
         inspect.signature(handler).bind(None)
     except TypeError as error:
         raise TypeError(f"{handler.__name__}(): {error}. {expected}") from None
+
+
+async def _wait_until_closed(websocket: ServerConnection) -> None:
+    await websocket.wait_closed()
 
 
 async def _first_of(*awaitables: Any) -> None:
