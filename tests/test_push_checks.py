@@ -531,9 +531,13 @@ class Unprimed(Sampling):
 
 
 class PrimedButHasty(Sampling):
+    def prime(self):
+        super().prime()
+        self.first = True
+
     async def pause(self, due, every):
-        if not self.last:
-            await asyncio.sleep(0)
+        if self.first:
+            self.first = False
             return due
         return await super().pause(due, every)
 
