@@ -61,7 +61,9 @@ async def test_a_sample_is_what_the_table_says(make_server):
     await server.stop()
 
 
-async def test_everybody_gets_the_very_same_numbers(make_server):
+async def test_everybody_gets_the_very_same_numbers(make_server, monkeypatch):
+    figures = count()  # by which each sample is known
+    monkeypatch.setattr(psutil, "cpu_percent", lambda: next(figures))
     server = await make_server(every=0.01)
     got = {}
 
@@ -75,10 +77,10 @@ async def test_everybody_gets_the_very_same_numbers(make_server):
                 await websocket.recv()
 
     await asyncio.gather(*map(listen, range(4)), come_and_go())
-    known = {message["timestamp"]: message for messages in got.values() for message in messages}
+    known = {message["cpu"]: message for messages in got.values() for message in messages}
     for messages in got.values():
-        assert [known[message["timestamp"]] for message in messages] == messages
-    assert set.intersection(*({m["timestamp"] for m in messages} for messages in got.values()))
+        assert [known[message["cpu"]] for message in messages] == messages
+    assert set.intersection(*({m["cpu"] for m in messages} for messages in got.values()))
     await server.stop()
 
 
