@@ -9,5 +9,16 @@ In a notebook::
 
 from checks.connect import check_connect, check_connect_client
 from checks.counter import check_counter, check_counter_client
+from checks.dashboard import check_dashboard, check_dashboard_client
+from checks.notifications import check_notifications, check_notifications_client
 
-__all__ = ["check_connect", "check_connect_client", "check_counter", "check_counter_client"]
+__all__ = [
+    "check_connect",
+    "check_connect_client",
+    "check_counter",
+    "check_counter_client",
+    "check_dashboard",
+    "check_dashboard_client",
+    "check_notifications",
+    "check_notifications_client",
+]

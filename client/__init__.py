@@ -9,6 +9,17 @@ In a notebook::
 
 from client.connect import ConnectClient
 from client.counter import CounterClient
+from client.dashboard import DashboardClient
+from client.notifications import NotificationsClient
 from client.widget import Client, close_all, close_button, side_by_side
 
-__all__ = ["Client", "ConnectClient", "CounterClient", "close_all", "close_button", "side_by_side"]
+__all__ = [
+    "Client",
+    "ConnectClient",
+    "CounterClient",
+    "DashboardClient",
+    "NotificationsClient",
+    "close_all",
+    "close_button",
+    "side_by_side",
+]

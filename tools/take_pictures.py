@@ -4,6 +4,9 @@ It needs Chromium. The pictures go to notebooks/pictures/.
 """
 
 import argparse
+import random
+import re
+import time
 from pathlib import Path
 
 from tests.lab import Lab, Notebook, chromium, expect, free_ports
@@ -42,18 +45,52 @@ def counter(notebook: Notebook) -> str:
     return cell
 
 
-SCENES = {"01_connect": connect, "04_counter": counter}
+def notifications(notebook: Notebook) -> str:
+    """Let a few notifications come, and Ada dismiss one."""
+    cell = "side_by_side(NotificationsClient(server.url"
+    notebook.run_cell('server = await start("notifications"')
+    notebook.run_cell(cell)
+    unread = notebook.output(cell).locator(".course-unread")
+    expect(unread).to_have_text(["5", "5"], timeout=30_000)
+    notebook.button(cell, "✕").first.click()
+    expect(unread.first).to_have_text(re.compile("4|5"))
+    return cell
+
+
+def dashboard(notebook: Notebook) -> str:
+    """Let a minute pass, in which the computer has something to do now and then."""
+    cell = "side_by_side(DashboardClient(server.url"
+    notebook.run_cell('server = await start("dashboard")')
+    notebook.run_cell(cell)
+    expect(notebook.output(cell)).to_contain_text("live")
+    until = time.monotonic() + 62
+    while time.monotonic() < until:
+        busy = time.monotonic() + random.uniform(0, 3)
+        while time.monotonic() < busy:
+            notebook.page.wait_for_timeout(1)
+        notebook.page.wait_for_timeout(random.uniform(500, 4_000))
+    return cell
+
+
+SCENES = {
+    "01_connect": connect,
+    "04_counter": counter,
+    "05_notifications": notifications,
+    "06_dashboard": dashboard,
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.take_pictures", description=__doc__)
-    parser.parse_args()
+    parser.add_argument("stems", nargs="*", help="by default all of them")
+    chosen = parser.parse_args().stems or list(SCENES)
     environment = {"COURSE_FIRST_PORT": str(free_ports()), "PYTHONPATH": str(ROOT)}
     with chromium() as browser, Lab(ROOT, browser, environment) as lab:
-        for stem, scene in SCENES.items():
+        for stem in chosen:
             notebook = lab.open(f"solutions/{stem}.ipynb", size=SIZE, scale=1.5)
-            cell = scene(notebook)
+            cell = SCENES[stem](notebook)
             picture = PICTURES / f"{stem.partition('_')[2]}.png"
+            # The row of the clients; others are inside of the cards.
             clients = notebook.output(cell).locator(".widget-hbox").first
             notebook.screenshot(picture, of=clients, style="body { background: white; }")
             print("took", picture.relative_to(ROOT))
