@@ -52,6 +52,7 @@ class Client:
         self.name = name or self.title
         self.failure: Exception | None = None
         self._waiters: set[asyncio.Event] = set()
+        self._is_there = False
         built = self.build()
         self._card = Card(self.name, built if isinstance(built, list) else [built])
         _remember(self)
@@ -72,6 +73,9 @@ class Client:
     def connected(self) -> None:
         """Called each time the connection is there."""
 
+    def lost(self) -> None:
+        """Called each time the connection is gone, whoever ended it."""
+
     def received(self, message: Message) -> None:
         """Called with each message from the server: a dict, as a rule with a "type"."""
 
@@ -85,18 +89,20 @@ class Client:
         """One of "connecting", "connected", "lost", "refused", "disconnected" and "closed"."""
         return self._connection.state
 
-    def send(self, message: Message | str) -> None:
+    def send(self, message: Message | str, *, first: bool = False) -> None:
         """Send a message. Without a connection it waits for the next one. Any thread may call it.
 
         Args:
             message: A dict, which is sent as JSON, or a text, which is sent as it is.
+            first: Whether it goes before all that wait; so does what introduces this client.
 
         Raises:
             TypeError: If JSON cannot express the dict.
             ValueError: If it holds NaN or infinity.
             ConnectionError: If the client was closed, or too many messages wait already.
         """
-        self._connection.send(message if isinstance(message, str) else encode(message))
+        text = message if isinstance(message, str) else encode(message)
+        self._connection.send(text, first=first)
 
     def disconnect(self) -> None:
         """Say goodbye to the server, and stay away until :meth:`reconnect`."""
@@ -150,11 +156,35 @@ class Client:
         button.on_click(lambda _: self._bridge(on_click))
         return button
 
-    def text_field(self, placeholder: str, on_enter: Callable[[], Any], **options: Any) -> Text:
-        """Make a text field. The Enter key calls `on_enter`, without arguments."""
+    def text_field(
+        self,
+        placeholder: str,
+        on_enter: Callable[[], Any],
+        on_change: Callable[[], Any] | None = None,
+        **options: Any,
+    ) -> Text:
+        """Make a text field. The functions are called without arguments.
+
+        Args:
+            placeholder: What the empty field shows.
+            on_enter: Called when somebody presses the Enter key.
+            on_change: Called after each change of the text.
+            options: What else an ipywidgets Text takes.
+        """
         field = Text(placeholder=placeholder, **options)
         field.on_msg(lambda _, content, __: self._on_field(content, on_enter))
+        if on_change is not None:
+            field.observe(lambda _: self._bridge(on_change), "value")
         return field
+
+    def later(self, seconds: float, function: Callable[[], Any]) -> asyncio.TimerHandle:
+        """Call a function after some time, unless :meth:`cancel` of what is returned comes first.
+
+        Args:
+            seconds: How long from now.
+            function: Called without arguments, if this client is not closed by then.
+        """
+        return self._loop.call_later(seconds, self._run_if_open, function)
 
     def painter(self, paint: Callable[[], None]) -> Painter:
         """Make a painter, which calls `paint` after changes, ten times a second at most."""
@@ -181,6 +211,10 @@ class Client:
             self._card.show_error(error)
         self._changed()
 
+    def _run_if_open(self, function: Callable[[], Any]) -> None:
+        if self.state != "closed":
+            self._run(function)
+
     def _take(self, data: str | bytes) -> None:
         text = data if isinstance(data, str) else f"({len(data)} bytes, not a text)"
         try:
@@ -196,6 +230,9 @@ class Client:
         self._card.show_badge(state, words)
         if state == "closed":
             _open.discard(self)
+        was_there, self._is_there = self._is_there, state == "connected"
+        if was_there and not self._is_there:
+            self._run(self.lost)
         self._changed()
 
     def _changed(self) -> None:
