@@ -111,7 +111,6 @@ class ChatClient(Client):
     def _set_users(self, users: list[str]) -> None:
         """Take over who is there; find out whether this client is among them, and as whom."""
         self.users = users
-        self._painter.changed()
         if self.username not in users:
             self.username = None
             if self.wanted in users:
@@ -119,6 +118,7 @@ class ChatClient(Client):
                 self._say_all()
             elif self._accepted:
                 self._try_again()  # the server forgot us: another handler has taken over
+        self._painter.changed()
 
     def _refused(self, words: str) -> None:
         if self.username is None and self._accepted:

@@ -13,6 +13,8 @@ from server import stop
 from server.card import Card, Painter, mimebundle
 from server.messages import Message, encode
 
+SETTLED = 0.15  # seconds without a change, after which a text is complete
+
 _open: set["Client"] = set()
 _made_by_cell: dict[str, tuple[int, list["Client"]]] = {}
 
@@ -172,7 +174,9 @@ class Client:
             options: What else an ipywidgets Text takes.
         """
         field = Text(placeholder=placeholder, **options)
-        field.on_msg(lambda _, content, __: self._on_field(content, on_enter))
+        enter = EnterKey(self, on_enter)
+        field.on_msg(lambda _, content, __: self._on_field(content, enter.pressed))
+        field.observe(lambda _: self._bridge(enter.text_changed), "value")
         if on_change is not None:
             field.observe(lambda _: self._bridge(on_change), "value")
         return field
@@ -244,6 +248,37 @@ class Client:
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         return mimebundle(self, self._card.widget, **kwargs)
+
+
+class EnterKey:
+    """Calls a function when somebody has pressed Enter, and the text is complete.
+
+    A widget sends its changes one by one: the next waits until the kernel has taken the last. The
+    Enter key does not wait, and so it overtakes the last letters of somebody who types fast.
+    """
+
+    def __init__(self, client: Client, on_enter: Callable[[], Any]) -> None:
+        self._client = client
+        self._on_enter = on_enter
+        self._last_change = float("-inf")
+        self._waiting: asyncio.TimerHandle | None = None
+
+    def text_changed(self) -> None:
+        """Note that the text has changed: if Enter was pressed, more of it may still come."""
+        self._last_change = self._client._loop.time()
+        if self._waiting is not None:
+            self.pressed()
+
+    def pressed(self) -> None:
+        """Call the function: now, if the text has not changed for a while."""
+        if self._waiting is not None:
+            self._waiting.cancel()
+        remaining = self._last_change + SETTLED - self._client._loop.time()
+        if remaining > 0:
+            self._waiting = self._client.later(remaining, self.pressed)
+        else:
+            self._waiting = None
+            self._on_enter()
 
 
 class Row:
