@@ -7,7 +7,15 @@ In a notebook::
     await check_counter(handler)
 """
 
+from checks.chat import check_chat, check_chat_client
 from checks.connect import check_connect, check_connect_client
 from checks.counter import check_counter, check_counter_client
 
-__all__ = ["check_connect", "check_connect_client", "check_counter", "check_counter_client"]
+__all__ = [
+    "check_chat",
+    "check_chat_client",
+    "check_connect",
+    "check_connect_client",
+    "check_counter",
+    "check_counter_client",
+]
