@@ -96,14 +96,14 @@ async def goes_on(stage: Stage) -> None:
     await say_and_hear(stage, people[2], names[2], people)
 
 
-@CLIENT.criterion("It tells that you type", step=2, stubs=["text_changed"])
+@CLIENT.criterion("It tells that you type", step=2, stubs=["begin"])
 async def tells(script: ChatScript) -> None:
     await enter(script)
     press(script, "H")
     await script.expect(TYPING, "was typed in")
 
 
-@CLIENT.criterion("Once per burst, not once per key", step=2, stubs=["text_changed"])
+@CLIENT.criterion("Once per burst, not once per key", step=2, stubs=["begin"])
 async def once(script: ChatScript) -> None:
     await enter(script)
     for text in ("H", "He", "Hel", "Hell", "Hello"):
@@ -116,8 +116,24 @@ async def once(script: ChatScript) -> None:
         )
 
 
+@CLIENT.criterion("Sending stops it at once", step=3, stubs=["begin", "stop"])
+async def stops_on_sending(script: ChatScript) -> None:
+    await enter(script)
+    press(script, "Hello")
+    await script.expect(TYPING, "was typed in")
+    script.client.say()
+    messages = await sent(script)
+    if STOP_TYPING not in messages:
+        raise Failed(
+            f"Somebody typed and then sent the message; {shown(STOP_TYPING)} did not come with it. "
+            f"The server got {', '.join(map(shown, messages)) or 'nothing'}."
+        )
+
+
 @CLIENT.criterion(
-    "You have stopped when no key came for a while", step=3, stubs=["wait_for_silence", "stop"]
+    "You have stopped when no key came for a while",
+    step=4,
+    stubs=["begin", "stop", "wait_for_silence"],
 )
 async def stops(script: ChatScript) -> None:
     await enter(script)
@@ -145,22 +161,10 @@ async def stops(script: ChatScript) -> None:
         )
 
 
-@CLIENT.criterion("Sending stops it at once", step=3, stubs=["stop"])
-async def stops_on_sending(script: ChatScript) -> None:
-    await enter(script)
-    press(script, "Hello")
-    await script.expect(TYPING, "was typed in")
-    script.client.say()
-    messages = await sent(script)
-    if STOP_TYPING not in messages:
-        raise Failed(
-            f"Somebody typed and then sent the message; {shown(STOP_TYPING)} did not come with it. "
-            f"The server got {', '.join(map(shown, messages)) or 'nothing'}."
-        )
-
-
 @CLIENT.criterion(
-    "It says so once, and begins anew with the next key", step=3, stubs=["wait_for_silence", "stop"]
+    "It says so once, and begins anew with the next key",
+    step=4,
+    stubs=["begin", "stop", "wait_for_silence"],
 )
 async def begins_anew(script: ChatScript) -> None:
     await enter(script)
@@ -177,7 +181,7 @@ async def begins_anew(script: ChatScript) -> None:
         )
 
 
-@CLIENT.criterion("It has the right words for any number of people", step=4, stubs=["words"])
+@CLIENT.criterion("It has the right words for any number of people", step=5, stubs=["words"])
 async def words(script: ChatScript) -> None:
     names = script.random.sample(["Ada", "Bob", "Cem", "Dana", "Eve", "Finn"], 5)
     several = "Several people are typing…"
@@ -193,7 +197,7 @@ async def words(script: ChatScript) -> None:
             raise Failed(f"words({given}) returned {got!r}, expected {expected!r}.")
 
 
-@CLIENT.criterion("It shows who types, until they stop", step=5, stubs=["words", "note"])
+@CLIENT.criterion("It shows who types, until they stop", step=6, stubs=["words", "note"])
 async def shows(script: ChatScript) -> None:
     await enter(script)
     await script.say(typing("Bob"))
@@ -202,7 +206,7 @@ async def shows(script: ChatScript) -> None:
     await expect_words(script, "Bob typed and stopped", "")
 
 
-@CLIENT.criterion("Several may type at the same time", step=5, stubs=["words", "note"])
+@CLIENT.criterion("Several may type at the same time", step=6, stubs=["words", "note"])
 async def several(script: ChatScript) -> None:
     await enter(script)
     for name in ("Bob", "Carol", "Dana"):
@@ -216,7 +220,7 @@ async def several(script: ChatScript) -> None:
     await expect_words(script, f"{deed}; Dana and Bob stopped", "Carol is typing…")
 
 
-@CLIENT.criterion("It never shows you yourself", step=5, stubs=["words", "note"])
+@CLIENT.criterion("It never shows you yourself", step=6, stubs=["words", "note"])
 async def not_you(script: ChatScript) -> None:
     await enter(script)
     await script.say(typing(script.username))
@@ -225,7 +229,7 @@ async def not_you(script: ChatScript) -> None:
     await expect_words(script, deed, "Bob is typing…")
 
 
-@CLIENT.criterion("Who has spoken is not typing any more", step=6, stubs=["words", "note", "clear"])
+@CLIENT.criterion("Who has spoken is not typing any more", step=7, stubs=["words", "note", "clear"])
 async def spoken(script: ChatScript) -> None:
     await enter(script)
     await begin(script, "Bob", "Carol")
@@ -234,7 +238,7 @@ async def spoken(script: ChatScript) -> None:
     await expect_words(script, deed, "Carol is typing…")
 
 
-@CLIENT.criterion("Who has left is not typing any more", step=6, stubs=["words", "note", "clear"])
+@CLIENT.criterion("Who has left is not typing any more", step=7, stubs=["words", "note", "clear"])
 async def left(script: ChatScript) -> None:
     await enter(script)
     await begin(script, "Bob", "Carol")
@@ -245,7 +249,7 @@ async def left(script: ChatScript) -> None:
     await expect_words(script, "Carol was typing; then came a user list without Carol", "")
 
 
-FORGET = {"step": 7, "stubs": ["words", "note", "forget_later"]}
+FORGET = {"step": 8, "stubs": ["words", "note", "forget_later"]}
 
 
 @CLIENT.criterion("Who is not heard of any more is forgotten", **FORGET)
