@@ -31,7 +31,7 @@ class ChatScript(ScriptedServer):
     async def let_in(self, *others: str) -> None:
         """Take the client into the room, in which others are already."""
         await self.joined()
-        await self.expect({"type": "join", "username": self.username}, "connected")
+        await self.expect({"type": "join", "username": self.username}, "The client connected")
         await self.say(said_by_server(f"Welcome, {self.username}!"))
         await self.say({"type": "user_list", "users": [*others, self.username]})
         if not await self.wait(lambda: self.client.username == self.username):
@@ -46,8 +46,7 @@ class ChatScript(ScriptedServer):
         if got != expected:
             came = "nothing" if got is None else shown(got)
             raise Failed(
-                f"The client {deed}; the server got {came} in {self.within} s, expected "
-                f"{shown(expected)}."
+                f"{deed}; the server got {came} in {self.within} s, expected {shown(expected)}."
             )
 
 
@@ -79,17 +78,19 @@ async def check_chat_client(client: type, step: int | None = None) -> Report:
 async def welcomed(stage: Stage) -> None:
     alice = await stage.join("Alice")
     name = await join(stage, alice)
-    words = await alice.get("system")
+    if not await stage.wait(lambda: alice.of_type("system"), alice):
+        raise Failed(f"{name} joined; {got_by(alice, stage)}; expected a welcome, of type system.")
+    words = alice.of_type("system")[0]
     if not isinstance(words.get("message"), str) or not is_time(words.get("timestamp")):
         raise Failed(
-            f'{name} joined and got {shown(words)}; expected a "message" with words in it and a '
+            f'{name} joined and got {timeless(words)}; expected a "message" with words in it and a '
             '"timestamp" with an offset from UTC.'
         )
 
 
 @SERVER.criterion("Everybody sees who is there, in order of joining")
 async def who_is_there(stage: Stage) -> None:
-    people, names = await everybody(stage)
+    people, names = await everybody(stage, "Carol", "Alice", "Bob")
     for person in people:
         listed = [name for name in users_of(person) if name in names]
         if listed != names:
@@ -108,17 +109,22 @@ async def come_and_go(stage: Stage) -> None:
         name = await join(stage, bob)
         before = len(notices(alice, name))
         if not before and not await stage.wait(lambda name=name: notices(alice, name), alice):
-            raise Failed(f"{name} joined; {alice.what_came()}. Expected a notice with that name.")
+            raise Failed(
+                f"{name} joined; {got_by(alice, stage)}. Expected a notice with that name."
+            )
         if len(notices(bob, name)) > 1:
             raise Failed(f"{name} joined and got the notice, too. It is for the others.")
-        before = len(notices(alice, name))
+        before, since = len(notices(alice, name)), len(alice.got)
         await (bob.leave() if how == "leave" else bob.vanish())
-        gone = await stage.wait(lambda name=name: name not in users_of(alice), alice)
-        if not gone or len(notices(alice, name)) <= before:
+
+        def is_told(name: str = name, before: int = before) -> bool:
+            return name not in users_of(alice) and len(notices(alice, name)) > before
+
+        if not await stage.wait(is_told, alice):
             raise Failed(
                 f"{name}'s connection was {'closed' if how == 'leave' else 'cut'}; "
-                f"{alice.what_came()}. Expected a notice and a user list without that name: "
-                "forget a client in `finally`, and tell the others."
+                f"{got_by(alice, stage, since)}. Expected a notice and a user list without that "
+                "name: forget a client in `finally`, and tell the others."
             )
 
 
@@ -141,7 +147,7 @@ async def taken(stage: Stage) -> None:
     alice, bob = await stage.join("Alice"), await stage.join("Bob")
     name = await join(stage, alice)
     for number, same in enumerate([name, name.upper(), f"  {name.lower()} "]):
-        await refused(bob, {"type": "join", "username": same}, number, f"{name} was taken")
+        await refused(stage, bob, {"type": "join", "username": same}, number, f"{name} was taken")
     await join(stage, bob)
 
 
@@ -151,8 +157,8 @@ async def no_names(stage: Stage) -> None:
     wrong: list[Any] = ["", "   ", "x" * 21, "A\nb", 7]
     for number, name in enumerate(wrong):
         deed = "a name has 1 to 20 characters, none of them a control character"
-        await refused(bob, {"type": "join", "username": name}, number, deed)
-    await refused(bob, {"type": "join"}, len(wrong), "there was no name at all")
+        await refused(stage, bob, {"type": "join", "username": name}, number, deed)
+    await refused(stage, bob, {"type": "join"}, len(wrong), "there was no name at all")
     await join(stage, bob)
 
 
@@ -160,10 +166,10 @@ async def no_names(stage: Stage) -> None:
 async def outside(stage: Stage) -> None:
     alice, bob = await stage.join("Alice"), await stage.join("Bob")
     name = await join(stage, alice)
-    await refused(bob, {"type": "message", "content": "Hello"}, 0, "Bob had not joined")
+    await refused(stage, bob, {"type": "message", "content": "Hello"}, 0, "Bob had not joined")
     await say_and_hear(stage, alice, name, [alice])
     if bob.of_type("message") or bob.of_type("user_list"):
-        raise Failed(f"Bob had not joined; {bob.what_came()}. A message is for those who have.")
+        raise Failed(f"Bob had not joined; {got_by(bob, stage)}. A message is for those who have.")
 
 
 @SERVER.criterion("You may join again under a new name")
@@ -189,12 +195,12 @@ async def leavers(stage: Stage) -> None:
     await again.send({"type": "join", "username": name})
     if not await stage.wait(lambda: name in users_of(again), again):
         raise Failed(
-            f"{name}'s line was cut, and a new connection wanted the name; {again.what_came()}. "
+            f"{name}'s line was cut, and a new connection wanted the name; {got_by(again, stage)}. "
             "Forget the name together with the connection, in `finally`."
         )
     await again.leave()
     await stage.ended()
-    if held := stage.held_connections():
+    if (held := stage.held_connections()) > 0:
         raise Failed(
             f"Bob came and left twice, and the server still keeps {held} connection(s). Remove a "
             "connection in `finally`: it runs whichever way a client leaves."
@@ -207,7 +213,7 @@ async def bad_messages(stage: Stage) -> None:
     bad = ["hello", "[1]", "{}", {"type": "shout"}, {"type": "message"}]
     bad += [{"type": "message", "content": content} for content in (7, "", "x" * 2_001)]
     for number, message in enumerate(bad):
-        await refused(people[0], message, number, "that is no message of the chat")
+        await refused(stage, people[0], message, number, "that is no message of the chat")
     if people[1].of_type("error"):
         raise Failed("Alice sent bad messages; Bob was told of them, too. Answer only the sender.")
     await say_and_hear(stage, people[0], names[0], people)
@@ -244,7 +250,9 @@ async def sends(script: ChatScript) -> None:
     content = f"Hello number {script.random.randint(100, 999)}"
     script.widget("field").value = content
     script.client.say()
-    await script.expect({"type": "message", "content": content}, f"should say {content!r}")
+    await script.expect(
+        {"type": "message", "content": content}, f"{content!r} was written in, and say() called"
+    )
     if script.client.field.value:
         raise Failed("What was sent still stands in `field`. Empty it.")
 
@@ -255,9 +263,10 @@ async def comes_back(script: ChatScript) -> None:
     await script.hang_up()
     await script.joined()
     join_message = {"type": "join", "username": script.username}
-    await script.expect(join_message, "came back after its line broke")
+    await script.expect(join_message, "The client came back after its line broke")
     await script.say({"type": "error", "message": "This name is taken."})
-    await script.expect(join_message, "was refused its name, which its dead connection still had")
+    deed = "The client was refused its name, which its dead connection still had"
+    await script.expect(join_message, deed)
 
 
 # What several criteria need.
@@ -269,18 +278,19 @@ async def join(stage: Stage, person: Person, called: str | None = None) -> str:
     await person.send({"type": "join", "username": name})
     if not await stage.wait(lambda: name in users_of(person), person):
         raise Failed(
-            f'{person.name} sent {{"type": "join", "username": "{name}"}}; {person.what_came()}; '
-            f"expected a user list with that name.{stage.forgotten_await()}"
+            f'{person.name} sent {{"type": "join", "username": "{name}"}}; '
+            f"{got_by(person, stage)}; expected a user list with that name."
         )
     return name
 
 
-async def everybody(stage: Stage) -> tuple[list[Person], list[str]]:
-    """Let Alice, Bob and Carol join, and wait until all know of all."""
-    people = [await stage.join(name) for name in ("Alice", "Bob", "Carol")]
+async def everybody(stage: Stage, *called: str) -> tuple[list[Person], list[str]]:
+    """Let several people join, by default Alice, Bob and Carol; wait until all know of all."""
+    people = [await stage.join(name) for name in called or ("Alice", "Bob", "Carol")]
     names = [await join(stage, person) for person in people]
     for person in people:
-        await stage.wait(lambda person=person: set(names) <= set(users_of(person)), person)
+        if not await stage.wait(lambda p=person: set(names) <= set(users_of(p)), person):
+            break  # it is for a criterion to say what that means
     return people, names
 
 
@@ -294,6 +304,7 @@ async def say_and_hear(
     """Let somebody say something that all people must hear under the sender's name."""
     content = f"Hello number {stage.random.randint(1_000, 9_999)} 👋"
     message = {"type": "message", "content": content} | (more or {})
+    marks = {person.name: len(person.got) for person in people}
     await sender.send(message)
 
     def heard(person: Person) -> list[Message]:
@@ -308,10 +319,8 @@ async def say_and_hear(
             advice = "The sender must see it, too."
         else:
             advice = "Send it to everybody who has joined."
-        raise Failed(
-            f"{sender.name} sent {shown(message)}; {missed[0].what_came()}. {advice}"
-            f"{stage.forgotten_await()}"
-        )
+        got_by_them = got_by(missed[0], stage, marks[missed[0].name])
+        raise Failed(f"{sender.name} sent {shown(message)}; {got_by_them}. {advice}")
     for person in people:
         got = heard(person)[0]
         if got.get("username") != name:
@@ -322,19 +331,21 @@ async def say_and_hear(
             )
         if not is_time(got.get("timestamp")):
             raise Failed(
-                f"{name} said something; {person.name} got {shown(got, 160)}. Expected a "
+                f"{name} said something; {person.name} got {timeless(got)}. Expected a "
                 '"timestamp" in ISO 8601 with an offset from UTC.'
             )
 
 
-async def refused(person: Person, message: Any, number: int, why: str) -> None:
+async def refused(stage: Stage, person: Person, message: Any, number: int, why: str) -> None:
     """Send what must be answered with an error, before which `number` errors came."""
-    users = users_of(person)
+    users, since = users_of(person), len(person.got)
     await person.send(message)
-    try:
-        error = await person.get("error", after=number)
-    except Failed as failed:
-        raise Failed(f"{person.name} sent {shown(message)}, but {why}; {failed}") from None
+    if not await stage.wait(lambda: len(person.of_type("error")) > number, person):
+        raise Failed(
+            f"{person.name} sent {shown(message)}, but {why}; {got_by(person, stage, since)}; "
+            "expected a message of type error."
+        )
+    error = person.of_type("error")[number]
     if not isinstance(error.get("message"), str):
         raise Failed('An error needs a field "message", a string that says what was wrong.')
     if users_of(person) != users:
@@ -349,6 +360,22 @@ async def expect_line(script: ChatScript, *texts: str) -> None:
 
     if not await script.wait(is_shown):
         raise Failed(f"No line of the log shows {' and '.join(map(repr, texts))}.")
+
+
+def got_by(person: Person, stage: Stage, since: int = 0) -> str:
+    """Return what came last to somebody, in words; of the first `since` messages none counts."""
+    if not person.is_there:
+        return f"the server closed {person.name}'s connection (the handler ended)"
+    if len(person.got) <= since:
+        return f"{person.name} got nothing in {stage.within} s"
+    return f"{person.name} got {timeless(person.got[-1])}"
+
+
+def timeless(message: Any) -> str:
+    """Return a message as reports show it: without the time, which differs at each run."""
+    if isinstance(message, dict) and is_time(message.get("timestamp")):
+        message = message | {"timestamp": "…"}
+    return shown(message, 160)
 
 
 def users_of(person: Person) -> list[str]:

@@ -142,8 +142,7 @@ class Stage:
         """Return how many connections of people who left are still kept somewhere."""
         gc.collect()
         alive = sum(reference() is not None for reference in self._connections)
-        # A server that runs elsewhere keeps its connections for itself: then none is known here.
-        return max(0, alive - sum(person.is_there for person in self._people))
+        return alive - sum(person.is_there for person in self._people)
 
     @guarded
     async def _serve(self, websocket: ServerConnection) -> None:
