@@ -13,7 +13,8 @@ from server import stop
 from server.card import Card, Painter, mimebundle
 from server.messages import Message, encode
 
-SETTLED = 0.15  # seconds without a change, after which a text is complete
+# Seconds without a change, after which a text is complete.
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.15, 0.5
 
 _open: set["Client"] = set()
 _made_by_cell: dict[str, tuple[int, list["Client"]]] = {}
@@ -260,12 +261,15 @@ class EnterKey:
     def __init__(self, client: Client, on_enter: Callable[[], Any]) -> None:
         self._client = client
         self._on_enter = on_enter
-        self._last_change = float("-inf")
+        self._last_change, self._pause = float("-inf"), SHORTEST_PAUSE
         self._waiting: asyncio.TimerHandle | None = None
 
     def text_changed(self) -> None:
         """Note that the text has changed: if Enter was pressed, more of it may still come."""
-        self._last_change = self._client._loop.time()
+        now = self._client._loop.time()
+        # On a busy computer changes take longer to come, and so will the last one.
+        since = 1.5 * (now - self._last_change)
+        self._last_change, self._pause = now, min(max(since, SHORTEST_PAUSE), LONGEST_PAUSE)
         if self._waiting is not None:
             self.pressed()
 
@@ -273,7 +277,7 @@ class EnterKey:
         """Call the function: now, if the text has not changed for a while."""
         if self._waiting is not None:
             self._waiting.cancel()
-        remaining = self._last_change + SETTLED - self._client._loop.time()
+        remaining = self._last_change + self._pause - self._client._loop.time()
         if remaining > 0:
             self._waiting = self._client.later(remaining, self.pressed)
         else:
