@@ -162,4 +162,5 @@ def _row(*widgets: Widget) -> HBox:
     for widget in widgets:
         widget.layout.width = "auto"
     widgets[0].layout.flex = "1 1 110px"
+    widgets[0].layout.min_width = "80px"
     return HBox(widgets, layout=Layout(flex_flow="row wrap"))
