@@ -7,12 +7,16 @@ In a notebook::
     await check_counter(handler)
 """
 
+from checks.chat import check_chat, check_chat_client
 from checks.connect import check_connect, check_connect_client
 from checks.counter import check_counter, check_counter_client
 from checks.dashboard import check_dashboard, check_dashboard_client
 from checks.notifications import check_notifications, check_notifications_client
+from checks.typing_indicator import check_typing_indicator, check_typing_indicator_client
 
 __all__ = [
+    "check_chat",
+    "check_chat_client",
     "check_connect",
     "check_connect_client",
     "check_counter",
@@ -21,4 +25,6 @@ __all__ = [
     "check_dashboard_client",
     "check_notifications",
     "check_notifications_client",
+    "check_typing_indicator",
+    "check_typing_indicator_client",
 ]

@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -53,7 +54,7 @@ class Computer:
 
     def _asked_at_once(self) -> bool:
         # psutil wants 0.1 s between two calls; the check is in more of a hurry.
-        return self._primed_at is not None and time.perf_counter() - self._primed_at < 0.01
+        return self._primed_at is not None and time.perf_counter() - self._primed_at < 0.02
 
     def virtual_memory(self) -> Any:
         """Play `psutil.virtual_memory`."""
@@ -63,3 +64,8 @@ class Computer:
         return SimpleNamespace(
             total=MEMORY, used=used, available=MEMORY - used, free=MEMORY - used, percent=percent
         )
+
+    def told_memory(self, figure: Any, before: Sequence[float] = ()) -> bool:
+        """Return whether a figure is a share of the memory that was told, perhaps rounded."""
+        told = [known for known in self.memories if known not in before]
+        return any(figure in (known, round(known, 1), round(known)) for known in told)

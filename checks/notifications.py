@@ -287,7 +287,11 @@ async def come_and_go(script: ScriptedServer) -> None:
     message = notification(script, 1)
     await script.say(message)
     if not await soon(script, lambda: message["message"] in toasts(script)):
-        raise Failed(f"A notification came; `pile` shows {toasts(script)!r} after 1.0 s.")
+        raise Failed(
+            f"A notification came; `pile` shows {toasts(script)!r} after {script.within} s. "
+            "Does it leave at once? call_later(self.stay, self.take_away, toast) takes the "
+            "function and what to give it apart."
+        )
     appeared = clock()
     gone = await soon(script, lambda: message["message"] not in toasts(script), 3)
     if not gone:
@@ -322,7 +326,7 @@ async def hundred(script: ScriptedServer) -> None:
     sent = [notification(script, number) for number in range(MANY)]
     for message in sent:
         await script.say(message)
-    await expect_unread(script, MANY, f"{MANY} notifications came")
+    await expect_unread(script, MANY, f"{MANY} notifications came", within=5 * script.within)
     last = sent[-1]["message"]
     if not await soon(script, lambda: last in toasts(script)):
         raise Failed(f"{MANY} notifications came; the newest has no toast.")
@@ -375,10 +379,12 @@ def notification(script: ScriptedServer, number: int) -> Message:
     return {"type": "notification", "id": identifier, "message": text, "timestamp": now()}
 
 
-async def expect_unread(script: ScriptedServer, number: int, deed: str) -> None:
+async def expect_unread(
+    script: ScriptedServer, number: int, deed: str, within: float | None = None
+) -> None:
     """Look whether the badge shows a number soon."""
     badge = script.widget("badge")
-    if not await soon(script, lambda: shown_number(badge) == number):
+    if not await soon(script, lambda: shown_number(badge) == number, within):
         raise Failed(
             f"{deed}; `badge` shows {text_of(badge)!r}, expected {number}. Count what is unread, "
             "by id."

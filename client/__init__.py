@@ -7,18 +7,22 @@ In a notebook::
     side_by_side(CounterClient(server.url), CounterClient(server.url))
 """
 
+from client.chat import ChatClient
 from client.connect import ConnectClient
 from client.counter import CounterClient
 from client.dashboard import DashboardClient
 from client.notifications import NotificationsClient
+from client.typing_indicator import TypingIndicatorClient
 from client.widget import Client, close_all, close_button, side_by_side
 
 __all__ = [
+    "ChatClient",
     "Client",
     "ConnectClient",
     "CounterClient",
     "DashboardClient",
     "NotificationsClient",
+    "TypingIndicatorClient",
     "close_all",
     "close_button",
     "side_by_side",

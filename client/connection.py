@@ -56,8 +56,12 @@ class ReconnectingConnection:
         self.state = "connecting"
         self._task = self._loop.create_task(self._live())
 
-    def send(self, text: str) -> None:
+    def send(self, text: str, *, first: bool = False) -> None:
         """Send a text. Without a connection it waits for the next one. Any thread may call it.
+
+        Args:
+            text: What to send.
+            first: Whether it goes before all texts that wait, as what introduces a client must.
 
         Raises:
             ConnectionError: If the connection was closed, or too many messages wait already.
@@ -69,7 +73,10 @@ class ReconnectingConnection:
         if self._websocket is None and len(self._outbox) >= WAITING_LIMIT:
             raise ConnectionError(f"Not connected, and {WAITING_LIMIT} messages wait already.")
         # Here and not on the loop, which does not run, and so does not count, while a cell does.
-        self._outbox.append(text)
+        if first:
+            self._outbox.appendleft(text)
+        else:
+            self._outbox.append(text)
         self._loop.call_soon_threadsafe(self._outbox_filled.set)
 
     def disconnect(self) -> None:
@@ -127,9 +134,10 @@ class ReconnectingConnection:
     async def _talk(self, websocket: ClientConnection) -> None:
         self._websocket = websocket
         self._show("connected", "connected")
+        self._on_connected()
+        # Only now: what is sent on connecting can still go before what has been waiting.
         sender = asyncio.create_task(self._send_all(websocket))
         try:
-            self._on_connected()
             async for data in websocket:
                 self._on_data(data)
         except ConnectionClosed:
@@ -143,8 +151,12 @@ class ReconnectingConnection:
     async def _send_all(self, websocket: ClientConnection) -> None:
         while True:
             while self._outbox:
-                await websocket.send(self._outbox[0])
-                self._outbox.popleft()  # only now: what was not sent goes with the next connection
+                text = self._outbox.popleft()
+                try:
+                    await websocket.send(text)
+                except BaseException:
+                    self._outbox.appendleft(text)  # it goes with the next connection
+                    raise
             self._outbox_filled.clear()
             await self._outbox_filled.wait()
 

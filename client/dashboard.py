@@ -58,7 +58,7 @@ class DashboardClient(Client):
             '<div class="course-charts">'
             + chart("CPU", "cpu", self.samples)
             + chart("Memory", "memory", self.samples)
-            + f'</div><p class="course-people">Connections <b>{_shown(count)}</b></p>'
+            + f'</div><p class="course-connected">Connections <b>{_shown(count)}</b></p>'
         )
 
     def _paint_age(self) -> None:

@@ -1,6 +1,7 @@
 """The client of exercise 5: toasts that come and go, and an inbox of what was not yet read."""
 
 from collections import deque
+from datetime import datetime
 from html import escape
 from typing import Any
 
@@ -126,8 +127,16 @@ class Row:
         """Show a notification as it is now."""
         self.notification = notification
         style = "course-fresh" if notification.is_unread else "course-quiet"
-        time = f'<span class="course-time">{escape(notification.timestamp[11:19])}</span>'
+        time = f'<span class="course-time">{clock_time(notification.timestamp)}</span>'
         self.words.value = f'<div class="{style}">{time}{escape(notification.text)}</div>'
         self.button.tooltip = f"Dismiss: {notification.text}"
         self.button.layout.visibility = "visible" if notification.is_unread else "hidden"
         self.widget.layout.order = str(-notification.number)
+
+
+def clock_time(timestamp: str) -> str:
+    """Return the time of day here; nothing, if it is no timestamp."""
+    try:
+        return f"{datetime.fromisoformat(timestamp).astimezone():%H:%M:%S}"
+    except ValueError:
+        return ""

@@ -13,6 +13,9 @@ from server import stop
 from server.card import Card, Painter, mimebundle
 from server.messages import Message, encode
 
+# Seconds without a change, after which a text is complete.
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.15, 0.5
+
 _open: set["Client"] = set()
 _made_by_cell: dict[str, tuple[int, list["Client"]]] = {}
 
@@ -52,6 +55,7 @@ class Client:
         self.name = name or self.title
         self.failure: Exception | None = None
         self._waiters: set[asyncio.Event] = set()
+        self._is_there = False
         built = self.build()
         self._card = Card(self.name, built if isinstance(built, list) else [built])
         _remember(self)
@@ -72,6 +76,9 @@ class Client:
     def connected(self) -> None:
         """Called each time the connection is there."""
 
+    def lost(self) -> None:
+        """Called each time the connection is gone, whoever ended it."""
+
     def received(self, message: Message) -> None:
         """Called with each message from the server: a dict, as a rule with a "type"."""
 
@@ -85,18 +92,20 @@ class Client:
         """One of "connecting", "connected", "lost", "refused", "disconnected" and "closed"."""
         return self._connection.state
 
-    def send(self, message: Message | str) -> None:
+    def send(self, message: Message | str, *, first: bool = False) -> None:
         """Send a message. Without a connection it waits for the next one. Any thread may call it.
 
         Args:
             message: A dict, which is sent as JSON, or a text, which is sent as it is.
+            first: Whether it goes before all that wait; so does what introduces this client.
 
         Raises:
             TypeError: If JSON cannot express the dict.
             ValueError: If it holds NaN or infinity.
             ConnectionError: If the client was closed, or too many messages wait already.
         """
-        self._connection.send(message if isinstance(message, str) else encode(message))
+        text = message if isinstance(message, str) else encode(message)
+        self._connection.send(text, first=first)
 
     def disconnect(self) -> None:
         """Say goodbye to the server, and stay away until :meth:`reconnect`."""
@@ -150,11 +159,37 @@ class Client:
         button.on_click(lambda _: self._bridge(on_click))
         return button
 
-    def text_field(self, placeholder: str, on_enter: Callable[[], Any], **options: Any) -> Text:
-        """Make a text field. The Enter key calls `on_enter`, without arguments."""
+    def text_field(
+        self,
+        placeholder: str,
+        on_enter: Callable[[], Any],
+        on_change: Callable[[], Any] | None = None,
+        **options: Any,
+    ) -> Text:
+        """Make a text field. The functions are called without arguments.
+
+        Args:
+            placeholder: What the empty field shows.
+            on_enter: Called when somebody presses the Enter key.
+            on_change: Called after each change of the text.
+            options: What else an ipywidgets Text takes.
+        """
         field = Text(placeholder=placeholder, **options)
-        field.on_msg(lambda _, content, __: self._on_field(content, on_enter))
+        enter = EnterKey(self, on_enter)
+        field.on_msg(lambda _, content, __: self._on_field(content, enter.pressed))
+        field.observe(lambda _: self._bridge(enter.text_changed), "value")
+        if on_change is not None:
+            field.observe(lambda _: self._bridge(on_change), "value")
         return field
+
+    def later(self, seconds: float, function: Callable[[], Any]) -> asyncio.TimerHandle:
+        """Call a function after some time, unless :meth:`cancel` of what is returned comes first.
+
+        Args:
+            seconds: How long from now.
+            function: Called without arguments, if this client is not closed by then.
+        """
+        return self._loop.call_later(seconds, self._run_if_open, function)
 
     def painter(self, paint: Callable[[], None]) -> Painter:
         """Make a painter, which calls `paint` after changes, ten times a second at most."""
@@ -191,6 +226,10 @@ class Client:
             self._card.show_error(error)
         self._changed()
 
+    def _run_if_open(self, function: Callable[[], Any]) -> None:
+        if self.state != "closed":
+            self._run(function)
+
     def _take(self, data: str | bytes) -> None:
         text = data if isinstance(data, str) else f"({len(data)} bytes, not a text)"
         try:
@@ -206,6 +245,9 @@ class Client:
         self._card.show_badge(state, words)
         if state == "closed":
             _open.discard(self)
+        was_there, self._is_there = self._is_there, state == "connected"
+        if was_there and not self._is_there:
+            self._run(self.lost)
         self._changed()
 
     def _changed(self) -> None:
@@ -217,6 +259,40 @@ class Client:
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         return mimebundle(self, self._card.widget, **kwargs)
+
+
+class EnterKey:
+    """Calls a function when somebody has pressed Enter, and the text is complete.
+
+    A widget sends its changes one by one: the next waits until the kernel has taken the last. The
+    Enter key does not wait, and so it overtakes the last letters of somebody who types fast.
+    """
+
+    def __init__(self, client: Client, on_enter: Callable[[], Any]) -> None:
+        self._client = client
+        self._on_enter = on_enter
+        self._last_change, self._pause = float("-inf"), SHORTEST_PAUSE
+        self._waiting: asyncio.TimerHandle | None = None
+
+    def text_changed(self) -> None:
+        """Note that the text has changed: if Enter was pressed, more of it may still come."""
+        now = self._client._loop.time()
+        # On a busy computer changes take longer to come, and so will the last one.
+        since = 1.5 * (now - self._last_change)
+        self._last_change, self._pause = now, min(max(since, SHORTEST_PAUSE), LONGEST_PAUSE)
+        if self._waiting is not None:
+            self.pressed()
+
+    def pressed(self) -> None:
+        """Call the function: now, if the text has not changed for a while."""
+        if self._waiting is not None:
+            self._waiting.cancel()
+        remaining = self._last_change + self._pause - self._client._loop.time()
+        if remaining > 0:
+            self._waiting = self._client.later(remaining, self.pressed)
+        else:
+            self._waiting = None
+            self._on_enter()
 
 
 class Row:

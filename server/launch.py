@@ -110,6 +110,8 @@ class Server:
         A client that does not answer, and a handler or a background that goes on, are cut off
         after a second.
         """
+        if self._heart is not None:
+            self._heart.cancel()
         ending = self._end_background()
         if self._websockets is not None:
             self._websockets.close()
@@ -119,8 +121,6 @@ class Server:
                 websocket.cut_off()
             await asyncio.wait([closed], timeout=FAREWELL)
             closed.cancel()
-        if self._heart is not None:
-            self._heart.cancel()
         self._show()
 
     def use(self, handler: Handler, background: Background | None = None) -> None:
@@ -484,20 +484,24 @@ def _own_server() -> Server | None:
 
 
 def _port_of(exercise: str) -> int:
-    if exercise not in available():
-        names = ", ".join(f'"{name}"' for name in available())
-        raise ValueError(f"There is no exercise {exercise!r}. Expected one of {names}.")
+    _check_exercise(exercise)
     return ports.exercise_port(exercise)
 
 
 def _class_of(exercise: str) -> Callable[..., Any]:
-    _port_of(exercise)
+    _check_exercise(exercise)
     module = importlib.import_module(f"server.{exercise}")
     return getattr(module, exercise.title().replace("_", ""))
 
 
 def _listed(names: Iterable[str]) -> str:
     return ", ".join(sorted(names))
+
+
+def _check_exercise(exercise: str) -> None:
+    if exercise not in available():
+        names = ", ".join(f'"{name}"' for name in available())
+        raise ValueError(f"There is no exercise {exercise!r}. Expected one of {names}.")
 
 
 def _check_background(handler: Handler | None, background: Background) -> None:

@@ -42,6 +42,11 @@ async def send(websocket: ServerConnection, message: Message) -> None:
     await websocket.send(encode(message))
 
 
+def tell(websocket: ServerConnection, message: Message) -> None:
+    """Send a message to one client without waiting for it; if it is gone, to nobody."""
+    broadcast([websocket], encode(message))
+
+
 async def refuse(websocket: ServerConnection, reason: str) -> None:
     """Tell one client why its message was not taken. The connection stays."""
     await send(websocket, {"type": "error", "message": reason})

@@ -95,7 +95,7 @@ async def test_no_task_outlives_its_connection_or_its_server():
     async with asyncio.timeout(2):
         while asyncio.all_tasks() != alone:
             await asyncio.sleep(0)
-    assert len(alone) == len(before) + 1  # the producer
+    assert len(alone) == len(before) + 2  # the server's heart and the producer
     async with connect(server.url):
         await server.stop()
     async with asyncio.timeout(2):

@@ -3,17 +3,24 @@
 It needs Chromium. The pictures go to notebooks/pictures/.
 """
 
+from __future__ import annotations
+
 import argparse
 import random
 import re
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.lab import Lab, Notebook, chromium, expect, free_ports
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "notebooks" / "pictures"
 SIZE = (900, 700)
+PEOPLE = re.compile(r"Ada.*Bob|Bob.*Ada")
 
 
 def connect(notebook: Notebook) -> str:
@@ -30,6 +37,35 @@ def connect(notebook: Notebook) -> str:
     notebook.button(cell, "Ping").first.click()
     expect(notebook.output(cell).get_by_role("log").first).to_contain_text("pong")
     return cell
+
+
+def chat(notebook: Notebook) -> str:
+    """Let Ada and Bob talk. Returns which cell to take a picture of."""
+    return talk(notebook, "chat", "ChatClient")[0]
+
+
+def typing_indicator(notebook: Notebook) -> str:
+    """Let Ada type on after she and Bob have talked."""
+    cell, fields = talk(notebook, "typing_indicator", "TypingIndicatorClient")
+    fields.first.press_sequentially("And I see when y")
+    expect(notebook.output(cell)).to_contain_text("Ada is typing…")
+    return cell
+
+
+def talk(notebook: Notebook, exercise: str, client: str) -> tuple[str, Locator]:
+    """Let Ada and Bob talk; returns the cell with both, and the fields in which they write."""
+    cell = f'bob = {client}(server.url, "Bob")'
+    notebook.run_cell(f'server = await start("{exercise}")\nserver')
+    notebook.run_cell(cell)
+    logs = notebook.output(cell).get_by_role("log")
+    fields = notebook.output(cell).get_by_placeholder("Say something")
+    expect(notebook.output(cell).locator(".course-people")).to_have_text([PEOPLE, PEOPLE])
+    for number, words in enumerate(["Hello Bob! 👋", "Hello Ada. I see who you are."]):
+        fields.nth(number % 2).fill(words)
+        fields.nth(number % 2).press("Enter")
+        for log in (logs.first, logs.nth(1)):
+            expect(log).to_contain_text(words)
+    return cell, fields
 
 
 def counter(notebook: Notebook) -> str:
@@ -74,6 +110,8 @@ def dashboard(notebook: Notebook) -> str:
 
 SCENES = {
     "01_connect": connect,
+    "02_chat": chat,
+    "03_typing_indicator": typing_indicator,
     "04_counter": counter,
     "05_notifications": notifications,
     "06_dashboard": dashboard,
@@ -82,11 +120,13 @@ SCENES = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.take_pictures", description=__doc__)
-    parser.add_argument("stems", nargs="*", help="by default all of them")
-    chosen = parser.parse_args().stems or list(SCENES)
+    parser.add_argument(
+        "stems", nargs="*", metavar="STEM", choices=[*SCENES, []], help="which; by default all"
+    )
+    stems = parser.parse_args().stems or list(SCENES)
     environment = {"COURSE_FIRST_PORT": str(free_ports()), "PYTHONPATH": str(ROOT)}
     with chromium() as browser, Lab(ROOT, browser, environment) as lab:
-        for stem in chosen:
+        for stem in stems:
             notebook = lab.open(f"solutions/{stem}.ipynb", size=SIZE, scale=1.5)
             cell = SCENES[stem](notebook)
             picture = PICTURES / f"{stem.partition('_')[2]}.png"

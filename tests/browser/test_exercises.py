@@ -38,7 +38,7 @@ def visitor(lab, counter, open_notebook):
 
 
 @pytest.mark.parametrize("folder", ["notebooks", "solutions"])
-@pytest.mark.parametrize("name", ["01_connect", "04_counter"])
+@pytest.mark.parametrize("name", ["01_connect", "02_chat", "03_typing_indicator", "04_counter"])
 def test_run_all_leaves_everything_live(open_notebook, folder, name):
     notebook = open_notebook(f"{folder}/{name}.ipynb")
     notebook.run_all()

@@ -17,6 +17,10 @@ GALLERIES = {
     "counter_clients": "check_counter_client",
     "connect_servers": "check_connect",
     "connect_clients": "check_connect_client",
+    "chat_servers": "check_chat",
+    "chat_clients": "check_chat_client",
+    "typing_indicator_servers": "check_typing_indicator",
+    "typing_indicator_clients": "check_typing_indicator_client",
 }
 SHORT = 2.0  # seconds; what took no longer is tried a second time
 
