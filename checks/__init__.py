@@ -10,6 +10,8 @@ In a notebook::
 from checks.chat import check_chat, check_chat_client
 from checks.connect import check_connect, check_connect_client
 from checks.counter import check_counter, check_counter_client
+from checks.dashboard import check_dashboard, check_dashboard_client
+from checks.notifications import check_notifications, check_notifications_client
 from checks.typing_indicator import check_typing_indicator, check_typing_indicator_client
 
 __all__ = [
@@ -19,6 +21,10 @@ __all__ = [
     "check_connect_client",
     "check_counter",
     "check_counter_client",
+    "check_dashboard",
+    "check_dashboard_client",
+    "check_notifications",
+    "check_notifications_client",
     "check_typing_indicator",
     "check_typing_indicator_client",
 ]

@@ -28,6 +28,11 @@ def explain(error: BaseException) -> str:
     return " ".join(part for part in parts if part)
 
 
+def explain_blocked(error: BaseException) -> str:
+    """Return in which line of the learner's code the event loop was blocked, and what to do."""
+    return f"blocked the event loop{_where(error)}. {NOT_BLOCKING}"
+
+
 def advise(error: BaseException) -> str:
     """Return what to do about an exception, if it is one of those that happen to everybody."""
     text = str(error)
@@ -49,6 +54,8 @@ def advise(error: BaseException) -> str:
             )
         case KeyError():
             return "It is not there (any more). A set's discard() does not mind; remove() does."
+        case ValueError() if "randrange" in text:
+            return "random.randint() takes whole numbers alone. random.uniform() takes any."
         case ConnectionClosed():
             return (
                 "It sent to a client that had left. Forget a client in `finally`, and use "

@@ -11,15 +11,16 @@ import random
 import types
 import warnings
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from zlib import crc32
 
-from checks.advice import NOT_BLOCKING, Failed, explain
+from checks.advice import NOT_BLOCKING, Failed, explain, explain_blocked
 from checks.report import Outcome, Report, State
 from checks.watchdog import Blocked, Watchdog
+from server.launch import pause_own
 
 WITHIN, WITHIN_IF_EMPTY = 1.0, 0.1  # seconds in which an answer is expected
 
@@ -65,10 +66,11 @@ class Criteria:
 
         return add
 
-    async def check(self, subject: Any, step: int | None = None) -> Report:
+    async def check(self, subject: Any, step: int | None = None, **props: Any) -> Report:
         """Hold `subject` against all criteria, or those of one step, each on a fresh stage.
 
-        It always returns, and always with a report: whatever goes wrong stands in there.
+        What else the stage needs comes along as `props`. It always returns, and always with a
+        report: whatever goes wrong stands in there.
         """
         criteria = self._criteria.values()
         chosen = [c for c in criteria if step is None or c.step == step]
@@ -76,10 +78,13 @@ class Criteria:
             steps = sorted({c.step for c in criteria})
             words = f"there is no step {step!r}. Expected one of {steps}."
             return Report([Outcome("The check itself", State.FAILED, words)])
-        with warnings.catch_warnings(record=True) as caught, Watchdog() as watchdog:
-            warnings.simplefilter("always", RuntimeWarning)
-            trial = _Trial(subject, self._make_stage, chosen, watchdog, caught)
-            return Report([await trial.outcome(criterion) for criterion in chosen])
+        make_stage = partial(self._make_stage, **props)
+        # A live server of the learner's shares its global names with the handler on stage.
+        async with nullcontext() if hasattr(subject, "url") else pause_own():
+            with warnings.catch_warnings(record=True) as caught, Watchdog() as watchdog:
+                warnings.simplefilter("always", RuntimeWarning)
+                trial = _Trial(subject, make_stage, chosen, watchdog, caught)
+                return Report([await trial.outcome(criterion) for criterion in chosen])
 
 
 class _Trial:
@@ -152,8 +157,8 @@ class _Trial:
                     await criterion.judge(stage)
         except Failed as failed:
             state, words = State.FAILED, str(failed)
-        except Blocked:
-            state, words = State.RAISED, ""  # the watchdog knows more
+        except Blocked as blocked:
+            state, words = State.RAISED, explain_blocked(blocked)
         except Exception as error:
             state, words = State.RAISED, explain(error)
         else:

@@ -77,7 +77,7 @@ class ScriptedServer:
             async with asyncio.timeout(CONNECTED):
                 self._websocket = await self._connection.get()
         except TimeoutError:
-            self._look_for_failure()
+            self.look_for_failure()
             raise Failed(f"{deed}; it did not connect in {CONNECTED} s.") from None
 
     async def say(self, message: Message | str) -> None:
@@ -95,19 +95,24 @@ class ScriptedServer:
             async with asyncio.timeout(self.within):
                 return await self._heard.get()
         except TimeoutError:
-            self._look_for_failure()
+            self.look_for_failure()
             return None
 
     async def heard_more(self) -> list[Any]:
         """Return what else the client has sent by now."""
         await self._ping()
-        self._look_for_failure()
+        self.look_for_failure()
         return [self._heard.get_nowait() for _ in range(self._heard.qsize())]
 
     async def _ping(self) -> None:
         assert self._websocket is not None
         with suppress(ConnectionClosed, TimeoutError):
             await asyncio.wait_for(await self._websocket.ping(), 1)
+
+    async def taken_at_once(self) -> None:
+        """Wait until the client has read what it was sent."""
+        await self._ping()
+        await asyncio.sleep(0)
 
     async def taken(self) -> None:
         """Wait until the client has taken what it was sent."""
@@ -120,7 +125,7 @@ class ScriptedServer:
         """Return whether a condition holds in time."""
         with suppress(TimeoutError):
             await self.client.until(lambda: condition() or self._failure(), within or self.within)
-        self._look_for_failure()
+        self.look_for_failure()
         return bool(condition())
 
     async def hang_up(self) -> None:
@@ -155,7 +160,8 @@ class ScriptedServer:
                     found.append(widget.value)
         return found
 
-    def _look_for_failure(self) -> None:
+    def look_for_failure(self) -> None:
+        """Raise what a method of the client raised, if one did."""
         if failure := self._failure():
             raise failure
 

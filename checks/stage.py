@@ -35,7 +35,10 @@ class Stage:
         within: How long to wait for anything, in seconds.
         show: Returns a message as reports show it: without what differs from run to run.
         deeds: How often somebody joined or sent something.
+        subject: What is checked.
     """
+
+    flood = FLOOD
 
     def __init__(
         self,
@@ -48,7 +51,7 @@ class Stage:
         self.within = within
         self.show = show
         self.deeds = 0
-        self._subject = subject
+        self.subject = subject
         self._people: list[Person] = []
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._connections: list[weakref.ref[ServerConnection]] = []
@@ -57,9 +60,9 @@ class Stage:
         self._somebody_left = asyncio.Event()
 
     async def __aenter__(self) -> "Stage":
-        self._url = getattr(self._subject, "url", None)
+        self._url = getattr(self.subject, "url", None)
         if not isinstance(self._url, str):
-            _require_handler(self._subject)
+            _require_handler(self.subject)
             self._server = await serve(
                 self._serve, "127.0.0.1", 0, compression=None, close_timeout=GOODBYE
             )
@@ -188,6 +191,10 @@ class Stage:
             self._failure.set_exception(error)
             self._failure.exception()  # so that it counts as looked at
 
+    async def handle(self, websocket: ServerConnection) -> None:
+        """Run the handler for one connection."""
+        await self.subject(websocket)
+
     @guarded
     async def _serve(self, websocket: ServerConnection) -> None:
         task = asyncio.current_task()
@@ -195,7 +202,7 @@ class Stage:
         self._running.add(task)
         self._connections.append(weakref.ref(websocket))
         try:
-            await self._subject(websocket)
+            await self.handle(websocket)
         except (Exception, Blocked, BaseExceptionGroup) as error:
             for cause in leaves(error):
                 # One's own connection may end at any time. Another one's is a mistake.
@@ -258,19 +265,20 @@ class Person:
         for _ in range(times):
             await self.send(message)
 
-    async def get(self, kind: str, deed: str, advice: str = "") -> Message:
+    async def get(self, kind: str, deed: str, advice: str = "", after: int = 0) -> Message:
         """Return the first message of one type since somebody last sent something.
 
         Args:
             kind: The type.
             deed: What somebody did to bring it about, such as "Bob connected".
             advice: Where to look if it does not come.
+            after: How many others of this type come before it.
 
         Raises:
             Failed: If it does not come in time.
         """
-        await self._stage.wait(lambda: self.answers(kind) or not self.is_there, self)
-        if found := self.answers(kind):
+        await self._stage.wait(lambda: self.answers(kind)[after:] or not self.is_there, self)
+        if found := self.answers(kind)[after:]:
             return found[0]
         if not self.is_there:
             raise Failed(f"{deed}; {self.hung_up()}")
@@ -278,6 +286,11 @@ class Person:
         expected = f"{shown({'type': kind})[:-1]}, …}}"
         if any(_is_json_in_json(frame) for frame in self.got[self.since :]):
             advice = "That is JSON within JSON: json.dumps() was called twice."
+        if self.answers(kind):
+            words = (
+                f"{deed}; {self.name} got {expected}, and no other one in {self._stage.within} s."
+            )
+            raise Failed(f"{words} {advice}".rstrip())
         raise Failed(f"{deed} {got} {self.answer()}, expected {expected}. {advice}".rstrip())
 
     async def caught_up(self) -> None:
@@ -315,7 +328,7 @@ class Person:
             async for data in self._websocket:
                 self.got.append(_message_or_frame(data))
                 self.news.set()
-                if len(self.got) > FLOOD + 4 * self._stage.deeds:
+                if len(self.got) > self._stage.flood + 4 * self._stage.deeds:
                     words = "A client got far more messages than anybody sent. Does a loop send on?"
                     self._stage.fail(Failed(words))
                     self._websocket.transport.abort()

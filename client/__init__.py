@@ -10,6 +10,8 @@ In a notebook::
 from client.chat import ChatClient
 from client.connect import ConnectClient
 from client.counter import CounterClient
+from client.dashboard import DashboardClient
+from client.notifications import NotificationsClient
 from client.typing_indicator import TypingIndicatorClient
 from client.widget import Client, close_all, close_button, side_by_side
 
@@ -18,6 +20,8 @@ __all__ = [
     "Client",
     "ConnectClient",
     "CounterClient",
+    "DashboardClient",
+    "NotificationsClient",
     "TypingIndicatorClient",
     "close_all",
     "close_button",

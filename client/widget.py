@@ -195,6 +195,16 @@ class Client:
         """Make a painter, which calls `paint` after changes, ten times a second at most."""
         return Painter(lambda: self._run(paint))
 
+    def repeat(self, every: float, function: Callable[[], Any]) -> None:
+        """Call a function again and again, every so many seconds, until this client is closed."""
+
+        def call() -> None:
+            if self.state != "closed":
+                self._run(function)
+                self._loop.call_later(every, call)
+
+        self._loop.call_later(every, call)
+
     def _on_field(self, content: dict[str, Any], on_enter: Callable[[], Any]) -> None:
         if content.get("event") == "submit":
             self._bridge(on_enter)

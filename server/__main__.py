@@ -5,8 +5,9 @@ import asyncio
 import re
 import signal
 import sys
+from typing import Any
 
-from server.launch import Server, available, load
+from server.launch import Server, available, load, options_of
 from server.ports import TAKEN, exercise_port, who_listens
 
 
@@ -32,13 +33,34 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         help="let pages of this origin connect as well, such as https://example.org; "
         "may be given several times; by default only the server's own page may",
     )
+    known = {name: options_of(name) for name in available()}
+    for name, options in known.items():
+        for option, default in options.items():
+            add_option(parser, name, option, default)
     parsed = parser.parse_args(arguments)
+    given = {o for options in known.values() for o in options if getattr(parsed, o) is not None}
+    if foreign := sorted(given - known[parsed.exercise].keys()):
+        parser.error(f"{parsed.exercise} has no option --{foreign[0]}")
+    parsed.options = {option: getattr(parsed, option) for option in given}
     if parsed.port is None:
         try:
             parsed.port = exercise_port(parsed.exercise)
         except ValueError as error:  # COURSE_FIRST_PORT is no port
             parser.error(str(error))
     return parsed
+
+
+def add_option(parser: argparse.ArgumentParser, exercise: str, option: str, default: Any) -> None:
+    """Let an option of an exercise be given on the command line, with values as its default has."""
+    several = isinstance(default, tuple)
+    shown = " ".join(map(str, default if several else [default]))
+    parser.add_argument(
+        f"--{option}",
+        type=float,
+        nargs=len(default) if several else None,
+        metavar="SECONDS",
+        help=f"{exercise}: by default {shown}",
+    )
 
 
 def port(text: str) -> int:
@@ -57,9 +79,12 @@ def origin(text: str) -> str:
 
 async def run(arguments: argparse.Namespace) -> int:
     """Serve until somebody stops it. Returns the exit code."""
-    server = Server(
-        arguments.exercise, load(arguments.exercise), origins=frozenset(arguments.origin)
-    )
+    try:
+        handler = load(arguments.exercise, **arguments.options)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    server = Server(arguments.exercise, handler, origins=frozenset(arguments.origin))
     server.parks = False  # nobody is there to exchange the handler
     stopped = asyncio.Event()
     _on_signals(stopped)

@@ -4,6 +4,8 @@ import asyncio
 import importlib
 import inspect
 import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,9 @@ from websockets.http11 import Request, Response
 from websockets.protocol import State
 
 from server import door, ports
-from server.connection import Connection, Handler, Replaced
+from server.connection import GRACE, Connection, Handler, Replaced
+
+Background = Callable[[], Awaitable[None]]
 
 LOOPBACK = "127.0.0.1"
 LONGEST_MESSAGE = 64 * 1024  # bytes; a longer one closes its connection with code 1009
@@ -45,6 +49,7 @@ class Server:
         self.exercise = exercise
         self.handler = handler
         self.first_handler = handler  # that of the exercise, while `handler` is the learner's
+        self.options: Mapping[str, Any] = {}  # what `first_handler` was made with
         self.port = 0
         self.failure: Exception | None = None  # what the handler raised last
         self.parks = True  # whether a connection whose handler raised waits for the next one
@@ -54,6 +59,8 @@ class Server:
         # Also those that have not said yet what they want: browsers connect in advance.
         self._accepted: WeakSet[Connection] = WeakSet()
         self._next_handler = asyncio.Event()
+        self._background = background_of(handler)
+        self._background_task: asyncio.Task[None] | None = None
         self._card: Any = None
 
     @property
@@ -94,38 +101,66 @@ class Server:
         self.port = self._websockets.sockets[0].getsockname()[1]
         self._heart = asyncio.create_task(_beat())
         _servers[self.port, self.exercise] = self
+        self._begin_background()
         self._show()
 
     async def stop(self) -> None:
         """Close every connection with code 1001 (going away) and free the port.
 
-        A client that does not answer, and a handler that goes on, are cut off after a second.
+        A client that does not answer, and a handler or a background that goes on, are cut off
+        after a second.
         """
+        if self._heart is not None:
+            self._heart.cancel()
+        ending = self._end_background()
         if self._websockets is not None:
             self._websockets.close()
             closed = asyncio.ensure_future(self._websockets.wait_closed())
-            await asyncio.wait([closed], timeout=FAREWELL)
+            await asyncio.wait([closed, *ending], timeout=FAREWELL)
             for websocket in list(self._accepted):
                 websocket.cut_off()
             await asyncio.wait([closed], timeout=FAREWELL)
             closed.cancel()
-        if self._heart is not None:
-            self._heart.cancel()
         self._show()
 
-    def use(self, handler: Handler) -> None:
+    def use(self, handler: Handler, background: Background | None = None) -> None:
         """Run another handler from now on, on the open connections as well.
 
         Nobody has to reconnect and no message is lost: a connection that is busy with a message
-        changes over before it takes the next one.
+        changes over before it takes the next one. The background task of the former handler ends,
+        and that of this one begins.
         """
         self.handler = handler
         self.failure = None
+        self._end_background()
+        self._background = background or background_of(handler)
+        if self.is_running:
+            self._begin_background()
         for websocket in self.connections:
             websocket.replace_handler()
         self._next_handler.set()
         self._next_handler = asyncio.Event()
         self._show()
+
+    @asynccontextmanager
+    async def paused(self) -> AsyncIterator[None]:
+        """Take the handler and its background off the open connections for a while.
+
+        A check runs the same functions, on the same global names. The two would talk to each
+        other's clients.
+        """
+        handler, background, failure = self.handler, self._background, self.failure
+        self.use(_wait_until_closed)
+        deadline = asyncio.get_running_loop().time() + 2 * GRACE
+        while any(websocket.handler is handler for websocket in self.connections):
+            if asyncio.get_running_loop().time() > deadline:
+                break
+            await asyncio.sleep(0.01)
+        try:
+            yield
+        finally:
+            self.use(handler, background)
+            self.failure = failure
 
     def about(self) -> dict[str, Any]:
         """Return what other kernels learn about this server before they join it."""
@@ -164,6 +199,24 @@ class Server:
                 await _first_of(next_handler.wait(), websocket.wait_closed())
         finally:
             self._show()
+
+    def _begin_background(self) -> None:
+        if self._background is not None:
+            self._background_task = asyncio.create_task(self._run(self._background))
+
+    def _end_background(self) -> list[asyncio.Task[None]]:
+        """Cancel the background task. Returns it, if there was one."""
+        task, self._background_task = self._background_task, None
+        if task is None:
+            return []
+        task.cancel()
+        return [task]
+
+    async def _run(self, background: Background) -> None:
+        try:
+            await background()
+        except Exception as error:
+            self._report(error)
 
     def _answer_request(self, websocket: ServerConnection, request: Request) -> Response | None:
         any_host = "JUPYTERHUB_SERVICE_PREFIX" in os.environ
@@ -255,7 +308,12 @@ class Joined:
 
 
 async def start(
-    exercise: str | Handler, handler: Handler | None = None, *, port: int | None = None
+    exercise: str | Handler,
+    handler: Handler | None = None,
+    *,
+    background: Background | None = None,
+    port: int | None = None,
+    **options: Any,
 ) -> Server | Joined:
     """Start a server in the background of this notebook. Run it again as often as you like.
 
@@ -269,14 +327,20 @@ async def start(
         exercise: The name of an exercise, or a handler: an ``async def`` function with one
             parameter, the connection.
         handler: A handler to run in place of the exercise's.
+        background: An ``async def`` function without parameters that runs beside your handler. It
+            begins with the server and is cancelled with it, or when another handler comes.
         port: The TCP port; by default the exercise's own.
+        options: Options of the exercise, such as ``pace=(1, 3)`` of "notifications".
 
     Raises:
         PortTaken: If another program has the port.
         ValueError: If there is no such exercise.
-        TypeError: If the handler is not an ``async def`` function with one parameter.
+        TypeError: If the handler is not an ``async def`` function with one parameter, or the
+            exercise has no such option.
     """
     if callable(exercise):
+        if options:
+            raise TypeError(f"{_listed(options)}: only the course's own exercises have options.")
         name, handler, candidates = "your handler", exercise, ports.own_ports()
         if port is None and (mine := _own_server()):
             candidates = [mine.port]
@@ -286,13 +350,26 @@ async def start(
         candidates = [port]
     if handler is not None:
         _check_handler(handler)
+    if background is not None:
+        _check_background(handler, background)
 
     for candidate in candidates[:-1]:
         try:
-            return await _start_on(candidate, name, handler)
+            return await _start_on(candidate, name, handler, background, options)
         except ports.PortTaken:
             continue
-    return await _start_on(candidates[-1], name, handler)
+    return await _start_on(candidates[-1], name, handler, background, options)
+
+
+@asynccontextmanager
+async def pause_own() -> AsyncIterator[None]:
+    """Pause the servers of this kernel that run a handler of the learner's."""
+    async with AsyncExitStack() as stack:
+        for server in list(_servers.values()):
+            ours = server.exercise in ports.EXERCISES and server.handler is server.first_handler
+            if server.is_running and not ours:
+                await stack.enter_async_context(server.paused())
+        yield
 
 
 async def stop() -> None:
@@ -302,16 +379,33 @@ async def stop() -> None:
         await server.stop()
 
 
-def load(exercise: str) -> Handler:
+def load(exercise: str, **options: Any) -> Handler:
     """Return the handler of an exercise, with fresh state.
+
+    Raises:
+        ValueError: If there is no such exercise, or the value of an option is not one.
+        TypeError: If the exercise has no such option.
+    """
+    known = options_of(exercise)
+    if unknown := options.keys() - known.keys():
+        takes = f"It takes: {_listed(known)}." if known else "It takes none."
+        raise TypeError(f'"{exercise}" has no option {_listed(unknown)}. {takes}')
+    return _class_of(exercise)(**options).handler
+
+
+def options_of(exercise: str) -> dict[str, Any]:
+    """Return the options of an exercise, with their defaults.
 
     Raises:
         ValueError: If there is no such exercise.
     """
-    _port_of(exercise)
-    module = importlib.import_module(f"server.{exercise}")
-    class_name = exercise.title().replace("_", "")
-    return getattr(module, class_name)().handler
+    parameters = inspect.signature(_class_of(exercise)).parameters.values()
+    return {parameter.name: parameter.default for parameter in parameters}
+
+
+def background_of(handler: Handler) -> Background | None:
+    """Return what is to run beside a handler: the method `background` of its object, if any."""
+    return getattr(getattr(handler, "__self__", None), "background", None)
 
 
 def available() -> list[str]:
@@ -320,20 +414,28 @@ def available() -> list[str]:
     return [name for name in ports.EXERCISES if (here / f"{name}.py").is_file()]
 
 
-async def _start_on(port: int, name: str, handler: Handler | None) -> Server | Joined:
+async def _start_on(
+    port: int,
+    name: str,
+    handler: Handler | None,
+    background: Background | None,
+    options: Mapping[str, Any],
+) -> Server | Joined:
     known = _servers.get((port, name))
     if known is not None and known.is_running:
+        if known.options != options:
+            known.first_handler, known.options = load(name, **options), options
         wanted = handler or known.first_handler
         # A learner's own handler is run anew even if it is the same function: the cell that
         # defines its state may have been run again, and it must register everybody once more.
         if handler is not None or known.handler is not wanted:
-            known.use(wanted)
+            known.use(wanted, background)
         return known
 
-    first_handler = load(name) if name in ports.EXERCISES else handler
+    first_handler = load(name, **options) if name in ports.EXERCISES else handler
     server = known or Server(name, first_handler)
-    server.first_handler = first_handler
-    server.use(handler or first_handler)
+    server.first_handler, server.options = first_handler, options
+    server.use(handler or first_handler, background)
     for _ in range(10):
         try:
             await server.open(port)
@@ -382,10 +484,36 @@ def _own_server() -> Server | None:
 
 
 def _port_of(exercise: str) -> int:
+    _check_exercise(exercise)
+    return ports.exercise_port(exercise)
+
+
+def _class_of(exercise: str) -> Callable[..., Any]:
+    _check_exercise(exercise)
+    module = importlib.import_module(f"server.{exercise}")
+    return getattr(module, exercise.title().replace("_", ""))
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
+
+
+def _check_exercise(exercise: str) -> None:
     if exercise not in available():
         names = ", ".join(f'"{name}"' for name in available())
         raise ValueError(f"There is no exercise {exercise!r}. Expected one of {names}.")
-    return ports.exercise_port(exercise)
+
+
+def _check_background(handler: Handler | None, background: Background) -> None:
+    expected = "Expected an `async def` function that can be called without arguments."
+    if handler is None:
+        raise TypeError("A background goes with a handler of yours: await start(handler, …)")
+    if not inspect.iscoroutinefunction(background):
+        raise TypeError(f"Got {background!r} as the background. {expected}")
+    try:
+        inspect.signature(background).bind()
+    except TypeError as error:
+        raise TypeError(f"The background: {error}. {expected}") from None
 
 
 def _check_handler(handler: Handler) -> None:
@@ -399,6 +527,10 @@ def _check_handler(handler: Handler) -> None:
     except TypeError as error:
         name = getattr(handler, "__name__", "the handler")  # a partial has none
         raise TypeError(f"{name}(): {error}. {expected}") from None
+
+
+async def _wait_until_closed(websocket: ServerConnection) -> None:
+    await websocket.wait_closed()
 
 
 async def _first_of(*awaitables: Any) -> None:

@@ -6,7 +6,9 @@ It needs Chromium. The pictures go to notebooks/pictures/.
 from __future__ import annotations
 
 import argparse
+import random
 import re
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,11 +81,40 @@ def counter(notebook: Notebook) -> str:
     return cell
 
 
+def notifications(notebook: Notebook) -> str:
+    """Let a few notifications come, and Ada dismiss one."""
+    cell = "side_by_side(NotificationsClient(server.url"
+    notebook.run_cell('server = await start("notifications"')
+    notebook.run_cell(cell)
+    unread = notebook.output(cell).locator(".course-unread")
+    expect(unread).to_have_text(["5", "5"], timeout=30_000)
+    notebook.button(cell, "✕").first.click()
+    expect(unread.first).to_have_text(re.compile("4|5"))
+    return cell
+
+
+def dashboard(notebook: Notebook) -> str:
+    """Let a minute pass, in which the computer has something to do now and then."""
+    cell = "side_by_side(DashboardClient(server.url"
+    notebook.run_cell('server = await start("dashboard")')
+    notebook.run_cell(cell)
+    expect(notebook.output(cell)).to_contain_text("live")
+    until = time.monotonic() + 62
+    while time.monotonic() < until:
+        busy = time.monotonic() + random.uniform(0, 3)
+        while time.monotonic() < busy:
+            notebook.page.wait_for_timeout(1)
+        notebook.page.wait_for_timeout(random.uniform(500, 4_000))
+    return cell
+
+
 SCENES = {
     "01_connect": connect,
     "02_chat": chat,
     "03_typing_indicator": typing_indicator,
     "04_counter": counter,
+    "05_notifications": notifications,
+    "06_dashboard": dashboard,
 }
 
 
@@ -99,6 +130,7 @@ def main() -> None:
             notebook = lab.open(f"solutions/{stem}.ipynb", size=SIZE, scale=1.5)
             cell = SCENES[stem](notebook)
             picture = PICTURES / f"{stem.partition('_')[2]}.png"
+            # The row of the clients; others are inside of the cards.
             clients = notebook.output(cell).locator(".widget-hbox").first
             notebook.screenshot(picture, of=clients, style="body { background: white; }")
             print("took", picture.relative_to(ROOT))
