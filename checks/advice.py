@@ -1,5 +1,6 @@
 """Words for the learner: what their code raised, where, and what to do about it."""
 
+import difflib
 import json
 import linecache
 import re
@@ -41,7 +42,7 @@ def advise(error: BaseException) -> str:
         case UnboundLocalError():
             return _advise_about_scope(error)
         case NameError(name=str(name)) if name:
-            return f"Python does not know `{name}`. Did you run the cell that defines it?"
+            return _advise_about_name(error, name)
         case TypeError() if "positional argument" in text and not learners_frames(error):
             return "The library calls your handler with one argument, the connection."
         case TypeError() | AttributeError():
@@ -72,9 +73,25 @@ def _advise_about_scope(error: UnboundLocalError) -> str:
     found = re.search(r"local variable '(\w+)'", str(error))
     name = found[1] if found else "NAME"
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    outside = frames and (
+        name in frames[-1].f_globals or "<locals>" in frames[-1].f_code.co_qualname
+    )
+    if frames and not outside:
+        return (
+            f"On this way through the function `{name}` got no value. Does an `except` go on where "
+            "it should `return`?"
+        )
     nested = frames and "<locals>" in frames[-1].f_code.co_qualname
     word = "nonlocal" if nested and name not in frames[-1].f_globals else "global"
     return f"A function that assigns to `{name}` makes it local. Begin with `{word} {name}`."
+
+
+def _advise_about_name(error: NameError, name: str) -> str:
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    known = [*frames[-1].f_globals, *frames[-1].f_locals] if frames else []
+    if close := difflib.get_close_matches(name, known, n=1):
+        return f"Did you mean `{close[0]}`?"
+    return f"Python does not know `{name}`. Did you run the cell that defines it?"
 
 
 # What is found in the text of a TypeError or an AttributeError, and what to do about it.

@@ -118,7 +118,7 @@ class _Trial:
         if unmet is None:
             state, words = await self._try(criterion, WITHIN_IF_EMPTY if empty else WITHIN)
         else:
-            state, words = State.NOT_ATTEMPTED, f"not attempted: {self._first_see_to(unmet)}"
+            state, words = self._first_see_to(unmet)
         if empty and state is not State.PASSED:
             words = f"not attempted: {empty}() is still empty."
             return Outcome(criterion.title, State.NOT_ATTEMPTED, words)
@@ -136,11 +136,13 @@ class _Trial:
                 return outcome
         return None
 
-    def _first_see_to(self, unmet: Outcome) -> str:
+    def _first_see_to(self, unmet: Outcome) -> tuple[State, str]:
+        """Return what becomes of a criterion because another one is not met."""
         words = f"first see to “{unmet.title}”."
-        if unmet.title in {criterion.title for criterion in self._chosen}:
-            return words
-        return f"{words} {unmet.state.value} {unmet.words}"
+        shown_above = unmet.title in {criterion.title for criterion in self._chosen}
+        if shown_above or unmet.state is State.NOT_ATTEMPTED:
+            return State.NOT_ATTEMPTED, f"not attempted: {words}"
+        return unmet.state, f"{words} {unmet.words}"
 
     async def _try(self, criterion: Criterion, within: float) -> tuple[State, str]:
         # Seeded by the learner's code: a constant cannot pass, and the same code gets the same

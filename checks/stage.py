@@ -284,6 +284,8 @@ class Person:
             raise Failed(f"{deed}; {self.hung_up()}")
         got = "and got" if deed.startswith(f"{self.name} ") else f"and {self.name} got"
         expected = f"{shown({'type': kind})[:-1]}, …}}"
+        if any(_is_json_in_json(frame) for frame in self.got[self.since :]):
+            advice = "That is JSON within JSON: json.dumps() was called twice."
         if self.answers(kind):
             words = (
                 f"{deed}; {self.name} got {expected}, and no other one in {self._stage.within} s."
@@ -334,6 +336,13 @@ class Person:
             pass
         finally:
             self.news.set()
+
+
+def _is_json_in_json(frame: Any) -> bool:
+    try:
+        return isinstance(frame, str) and isinstance(json.loads(frame), str)
+    except ValueError:
+        return False
 
 
 def _message_or_frame(data: str | bytes) -> Message | str | bytes:

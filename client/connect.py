@@ -47,12 +47,18 @@ class ConnectClient(Client):
 
     def leave_or_return(self) -> None:
         """Disconnect; or connect again."""
-        if self.state == "disconnected":
-            self.leave_button.description = "Disconnect"
+        if self.state in {"disconnected", "refused"}:
             self.reconnect()
         else:
-            self.leave_button.description = "Connect"
             self.disconnect()
+
+    def connected(self) -> None:
+        self.leave_button.description = "Disconnect"
+
+    def lost(self) -> None:
+        self.client_count, self.count.value = None, ""
+        if self.state == "disconnected":
+            self.leave_button.description = "Connect"
 
     def received(self, message: Message) -> None:
         match message:

@@ -9,6 +9,7 @@ from ipywidgets import HTML, Box, Layout
 from server.card import Painter
 
 LINES = 200
+LONGEST = 2_000  # characters of a line that are shown
 
 
 class Log:
@@ -38,7 +39,7 @@ class Log:
             quiet: Whether it matters less than what people say.
             timestamp: When it was, as the server tells it; then the line begins with the time.
         """
-        row = _row("course-quiet" if quiet else "", timestamp, escape(text))
+        row = _row("course-quiet" if quiet else "", timestamp, escape(text[:LONGEST]))
         self._rows.append((text, row))
         self._painter.changed()
 
@@ -52,7 +53,7 @@ class Log:
             own: Whether it is the very person who reads it.
             timestamp: When it was, as the server tells it.
         """
-        words = f"{name_tag(name, hue)} {escape(text)}"
+        words = f"{name_tag(name, hue)} {escape(text[:LONGEST])}"
         row = _row("course-own" if own else "", timestamp, words)
         self._rows.append((f"{name}: {text}", row))
         self._painter.changed()

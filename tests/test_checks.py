@@ -142,8 +142,8 @@ async def test_a_step_says_which_earlier_step_is_broken() -> None:
     namespace = solved_up_to(5, SERVER_STEPS, run_to=5)
     exec("def change(text):\n    1 / 0", namespace)
     report = await check_counter(namespace["handler"], step=4)
-    assert marks(report) == "–"
-    assert "first see to “Anyone can add and take away”. ! raised ZeroDivision" in str(report)
+    assert marks(report) == "!"
+    assert "first see to “Anyone can add and take away”. raised ZeroDivision" in str(report)
 
 
 # What a check is given

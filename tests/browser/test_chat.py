@@ -324,7 +324,7 @@ def test_who_types_on_and_on_is_shown_all_the_time_and_to_who_comes_later(pair, 
         ada.field.press_sequentially("a", delay=500)
         if number == 2:
             page, paul = open_page(notebook, "typing_indicator", "Paul")
-            expect(paul.typing).to_have_text("Ada is typing…", timeout=1000)
+            expect(paul.typing).to_have_text("Ada is typing…")
     expect(bob.typing).to_have_text("Ada is typing…")
     assert notebook.output(cell).page.evaluate("window.gaps") == []
     expect(bob.typing).to_have_text("", timeout=4000)

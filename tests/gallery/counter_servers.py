@@ -947,7 +947,7 @@ WRONG = [
         "a name that nobody defined",
         "!––––––",
         "raised NameError",
-        "Did you run the cell that defines it?",
+        "Did you mean `counter_message`?",
         source="""
             async def welcome(websocket):
                 await websocket.send(counter_mesage())
