@@ -25,6 +25,7 @@ class Replaced(Exception):
 class Connection(ServerConnection):
     """A WebSocket connection that runs one handler after another."""
 
+    running: Handler | None = None  # the handler that runs now
     _task: asyncio.Task[None] | None = None
     _busy = False  # between taking one message and asking for the next
     _replaced = False
@@ -38,12 +39,15 @@ class Connection(ServerConnection):
             Exception: Whatever the handler raises.
         """
         self._busy = self._replaced = False
+        self.running = handler
         self._task = asyncio.ensure_future(handler(self))
         try:
             await asyncio.wait([self._task])
         except asyncio.CancelledError:
             self._task.cancel()
             raise
+        finally:
+            self.running = None
         if self._replaced:
             raise Replaced
         if not self._task.cancelled():
