@@ -19,8 +19,8 @@ from checks.scripted import ScriptedServer, text_of
 from checks.speaking import SpeakingStage, takes
 from checks.stage import Person
 from server.connection import Handler
-from server.launch import Background
 from server.messages import Message
+from server.running import Background
 
 EVERY = 0.04  # seconds from one sample to the next, in most criteria
 KEPT = 60  # samples

@@ -18,8 +18,8 @@ from checks.scripted import ScriptedServer, text_of
 from checks.speaking import SpeakingStage, takes
 from checks.stage import Person
 from server.connection import Handler
-from server.launch import Background
 from server.messages import Message, now
+from server.running import Background
 
 QUICK = (0.01, 0.03)  # seconds between two notifications, in most criteria
 MANY, FEW = 100, 10  # notifications in an instant, toasts at most

@@ -16,7 +16,7 @@ from checks.on_stage import Role, StandIns, Tasks, no_sleep, unwrapped
 from checks.stage import Person, Stage
 from checks.watchdog import Blocked, guarded
 from server.connection import Handler
-from server.launch import Background
+from server.running import Background
 
 
 class SpeakingStage(Stage):

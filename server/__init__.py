@@ -8,7 +8,9 @@ In a notebook::
     server
 """
 
-from server.launch import Joined, Server, start, stop
+from server.joined import Joined
+from server.launch import start, stop
 from server.ports import PortTaken
+from server.running import Server
 
 __all__ = ["Joined", "PortTaken", "Server", "start", "stop"]

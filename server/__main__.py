@@ -7,8 +7,9 @@ import signal
 import sys
 from typing import Any
 
-from server.launch import Server, available, load, options_of
+from server.exercises import available, load, options_of
 from server.ports import TAKEN, exercise_port, who_listens
+from server.running import Server
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:

@@ -15,11 +15,16 @@ from server.tracebacks import error_output
 if TYPE_CHECKING:
     from websockets.asyncio.server import ServerConnection
 
-    from server.launch import Joined, Server
+    from server.joined import Joined
+    from server.running import Server
 
 STYLE = (Path(__file__).parent / "card.css").read_text(encoding="utf-8")
 REPAINT = 0.1  # seconds between two paintings, at least
 NAMES_SHOWN = 40
+LEFT_OUT = (
+    "<p><b>Your handler does not run:</b> this room is served by the other kernel. "
+    "<code>await start(handler)</code> runs it on a server of your own.</p>"
+)
 
 
 class Painter:
@@ -134,6 +139,7 @@ class JoinedCard(Card):
             _where(self._joined.url, self._joined.port)
             + f"<p>It runs in <b>{escape(owner)}</b> (process {about['process']}). "
             "Everybody there and here is in one room.</p>"
+            + (LEFT_OUT if self._joined.left_out else "")
         )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import psutil
 
+LOOPBACK = "127.0.0.1"
 EXERCISES = (
     "connect",
     "chat",
@@ -63,7 +64,7 @@ async def ask_about(port: int, within: float = 2.0) -> dict[str, Any] | None:
     """
     try:
         async with asyncio.timeout(within):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            reader, writer = await asyncio.open_connection(LOOPBACK, port)
             try:
                 writer.write(f"GET /about HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
                 answer = b""

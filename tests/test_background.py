@@ -8,7 +8,8 @@ from websockets.asyncio.client import connect
 
 from server import start, stop
 from server.__main__ import parse_arguments
-from server.launch import load, options_of, pause_own
+from server.exercises import load, options_of
+from server.launch import pause_own
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ import psutil
 import pytest
 from websockets.asyncio.client import connect as websockets_connect
 
-from server.launch import Server, load
+from server.exercises import load
+from server.running import Server
 
 
 def connect(url):

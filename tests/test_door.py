@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from server import Server
-from server.launch import load
+from server.exercises import load
 from tests.wire import Answer, ask, guests, hear, serving, strict_json, within
 
 CLIENT = Path(__file__).parents[1] / "client"

@@ -8,8 +8,9 @@ import pytest
 from websockets.asyncio.client import connect
 
 from server import start
-from server.launch import Server, load
+from server.exercises import load
 from server.notifications import TEXTS
+from server.running import Server
 
 QUICK = (0.001, 0.003)
 

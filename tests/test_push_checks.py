@@ -23,7 +23,7 @@ from checks import (
 )
 from client import Client, NotificationsClient
 from client.dashboard import plot
-from server.launch import load
+from server.exercises import load
 
 
 def marks(report):

@@ -12,7 +12,8 @@ from websockets.asyncio.server import serve
 from client import DashboardClient, NotificationsClient
 from client.dashboard import chart
 from client.inbox import REMEMBERED, Inbox
-from server.launch import Server, load
+from server.exercises import load
+from server.running import Server
 
 NOWHERE = "ws://127.0.0.1:9"  # a port on which nobody listens
 IDS = st.sampled_from("abcdefgh")

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.protocol import State
 
-from server import Joined, Server, launch, start, stop
+from server import Joined, Server, start, stop
+from server.running import servers
 
 DEADLINE = 10.0  # seconds; generous, since a machine that runs tests is busy
 
@@ -35,7 +36,7 @@ async def serving(*arguments: Any, **options: Any) -> AsyncIterator[Server | Joi
     finally:
         await within(stop())
         # A card paints on the loop on which it was made, and each test has a loop of its own.
-        launch._servers.clear()
+        servers.clear()
 
 
 @asynccontextmanager
