@@ -9,6 +9,7 @@ from websockets.asyncio.client import connect
 from server import start, stop
 from server.__main__ import parse_arguments
 from server.exercises import load, options_of
+from server.launch import pause_own
 
 
 @pytest.fixture
@@ -90,6 +91,20 @@ async def test_stopping_does_not_wait_for_one_that_will_not_end():
         await asyncio.wait_for(server.stop(), 5)
     assert not server.is_running
     let_go.set()
+
+
+async def test_while_a_check_runs_a_live_server_rests_and_nobody_is_disconnected(beats):
+    server = await start(listen, background=beats.background, port=0)
+    async with connect(server.url) as websocket:
+        await asyncio.wait_for(beats.beat.wait(), 2)
+        async with pause_own():
+            assert (beats.begun, beats.ended) == (1, 1)
+            assert server.handler is not listen
+        beats.beat.clear()
+        await asyncio.wait_for(beats.beat.wait(), 2)
+        assert server.handler is listen
+        await (await websocket.ping())
+    await server.stop()
 
 
 @pytest.mark.parametrize("background", [7, lambda: None, load, listen])

@@ -158,7 +158,7 @@ NOTIFICATION_SERVERS = [
     (partial(notifying, say=only_one), None, "Bob got"),
     (partial(notifying, same_id()), "✓✗✓✓✓✓", "24 notifications with 1 different ids"),
     (partial(notifying, changed(message="Hi")), "✓✗✓✓✓✓", "all with the same text"),
-    (partial(notifying, changed(id=7)), "✗✗✓✓✓✓", "whose 'id' is 7, expected a text"),
+    (partial(notifying, changed(id=7)), "✗✗✓✓✓✓", "expected a text as its 'id', got 7"),
     (
         partial(notifying, changed(timestamp="2026-01-01T10:00:00")),
         "✗✓✓✓✓✓",
@@ -166,9 +166,9 @@ NOTIFICATION_SERVERS = [
     ),
     (partial(notifying, wait=regular), "✓✓✓✗✓✓", "came at regular intervals"),
     (partial(notifying, wait=too_quick), "✓✓✓✗✓✓", "in less time than that"),
-    (partial(notifying, wait=integers), "!!!!!✓", "random.randint() takes whole numbers"),
+    (partial(notifying, wait=integers), "!!!!!!", "random.randint() takes whole numbers"),
     (partial(notifying, keep=False), "✓✓✓✓✓✗", "Remove a connection in `finally`"),
-    (lambda: (notifying()[0], None), "✗✗✗✗✗✓", "Give your producer to the check"),
+    (lambda: (notifying()[0], None), "✗✗✗✗✗✗", "Give the check your producer"),
     (lambda: (len, None), "✗✗✗✗✗✗", "Expected a handler"),
 ]
 
