@@ -81,10 +81,11 @@ class Criteria:
         make_stage = partial(self._make_stage, **props)
         # A live server of the learner's shares its global names with the handler on stage.
         async with nullcontext() if hasattr(subject, "url") else pause_own():
-            with warnings.catch_warnings(record=True) as caught, Watchdog() as watchdog:
+            with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always", RuntimeWarning)
-                trial = _Trial(subject, make_stage, chosen, watchdog, caught)
-                return Report([await trial.outcome(criterion) for criterion in chosen])
+                async with Watchdog() as watchdog:
+                    trial = _Trial(subject, make_stage, chosen, watchdog, caught)
+                    return Report([await trial.outcome(criterion) for criterion in chosen])
 
 
 class _Trial:
@@ -163,10 +164,11 @@ class _Trial:
             state, words = State.RAISED, explain(error)
         else:
             state, words = State.PASSED, ""
-        if self._watchdog.blocked_in:
-            state = State.RAISED if self._watchdog.interrupted else State.FAILED
-            words = f"blocked the event loop in {self._watchdog.blocked_in}. {NOT_BLOCKING}"
-            return state, words
+        where, interrupted = self._watchdog.blocked_in, self._watchdog.interrupted
+        if where or interrupted:
+            if where or not words:
+                words = f"blocked the event loop{f' in {where}' if where else ''}. {NOT_BLOCKING}"
+            return State.RAISED if interrupted else State.FAILED, words
         if state is State.FAILED:
             words += self._lost
         return state, words and words + forgotten_await(self._caught)

@@ -16,7 +16,7 @@ from server.tracebacks import COURSE, is_learners
 PATIENCE = 3.0  # seconds that code may keep the event loop for itself
 LESS_PATIENCE = 1.0  # the same, once it was interrupted: a check has several criteria
 NOTICED = 0.5  # seconds after which a person would notice
-BEAT = 0.02  # seconds between two signs of life
+BEAT, LOOK = 0.02, 0.1  # seconds between two signs of life, and between two looks for them
 CHECKS = str(COURSE / "checks") + os.sep
 
 
@@ -51,7 +51,7 @@ class Watchdog:
         self._places.clear()
         self._last_beat = time.monotonic()
 
-    def __enter__(self) -> "Watchdog":
+    async def __aenter__(self) -> "Watchdog":
         self.reset()
         self._beats = asyncio.get_running_loop().create_task(self._beat())
         # Signals reach the main thread only, and only there may handlers be set.
@@ -62,12 +62,13 @@ class Watchdog:
             self._thread.start()
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    async def __aexit__(self, *_: Any) -> None:
         self._done.set()
-        self._beats.cancel()
         if self._armed:
             self._thread.join()
             signal.signal(signal.SIGINT, self._former)
+        self._beats.cancel()
+        await asyncio.wait([self._beats])
 
     async def _beat(self) -> None:
         while True:
@@ -78,15 +79,19 @@ class Watchdog:
             await asyncio.sleep(BEAT)
 
     def _watch(self) -> None:
-        while not self._done.wait(0.1):
-            silence = time.monotonic() - self._last_beat
-            if silence > NOTICED:
+        looked = time.monotonic()
+        while not self._done.wait(LOOK):
+            now = time.monotonic()
+            # A computer that is too busy is late here as well. That is not the learner's fault.
+            self._last_beat += now - looked - LOOK
+            looked = now
+            if now - self._last_beat > NOTICED:
                 frame = _learners_frame(sys._current_frames().get(threading.main_thread().ident))
                 if frame is not None:
                     code, line = frame.f_code, frame.f_lineno
                     found = place(code.co_name, code.co_filename, line)
                     self._places[code.co_name, found] += 1
-            if silence > self._patience:
+            if now - self._last_beat > self._patience:
                 self._fired = True
                 self._interrupt()
 
@@ -97,7 +102,7 @@ class Watchdog:
         With the line only if it is there nearly all the time, as it is in a time.sleep(). In a
         loop it is here now and there then.
         """
-        if not self._places:
+        if self._places.total() < 2:  # one look may have met it by chance
             return None
         (function, line), times = self._places.most_common(1)[0]
         return line if times > 0.8 * self._places.total() else f"{function}()"
@@ -154,20 +159,27 @@ def guarded(function: Any) -> Any:
 
 
 def _is_guarded(frame: FrameType | None) -> bool:
-    """Return whether a frame, or one that called it in the same turn, is the learner's."""
-    while frame is not None and frame.f_code is not asyncio.Handle._run.__code__:
-        if frame.f_code in _guarded or is_learners(frame.f_code.co_filename):
+    """Return whether a frame belongs to code that may be interrupted."""
+    if _learners_frame(frame) is not None:
+        return True
+    while frame is not None and frame.f_code is not _ONE_TURN:
+        if frame.f_code in _guarded:
             return True
-        if frame.f_code.co_filename.startswith(CHECKS):
-            return False  # the check itself is at work, for a cell of the learner's
         frame = frame.f_back
     return False
 
 
 def _learners_frame(frame: FrameType | None) -> FrameType | None:
     """Return the innermost frame of the learner's code, if that is at work."""
-    if not _is_guarded(frame):
-        return None
-    while frame is not None and not is_learners(frame.f_code.co_filename):
+    while frame is not None and frame.f_code is not _ONE_TURN:
+        file = frame.f_code.co_filename
+        if is_learners(file):
+            return frame
+        if file.startswith(CHECKS):
+            return None  # the check itself is at work, though a cell of the learner's called it
         frame = frame.f_back
-    return frame
+    return None
+
+
+# Below this frame there is who runs the event loop, and above it what runs in one turn of it.
+_ONE_TURN = asyncio.BaseEventLoop._run_once.__code__

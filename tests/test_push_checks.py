@@ -25,6 +25,8 @@ from client import Client, NotificationsClient
 from client.dashboard import plot
 from server.exercises import load
 
+pytestmark = pytest.mark.beside
+
 
 def marks(report):
     return "".join(str(outcome)[0] for outcome in report.outcomes)
@@ -155,7 +157,7 @@ NOTIFICATION_SERVERS = [
     (fixed_pace_loop_for_each, "✗✗✗✗✗✗", "Your handler sleeps by itself"),
     (blocking_wait, "!!!!!!", "blocked the event loop in produce()"),
     (partial(notifying, say=one_after_the_other), None, ""),
-    (partial(notifying, say=only_one), None, "Bob got"),
+    (partial(notifying, say=only_one), None, "✗ Everybody gets each notification"),
     (partial(notifying, same_id()), "✓✗✓✓✓✓", "24 notifications with 1 different ids"),
     (partial(notifying, changed(message="Hi")), "✓✗✓✓✓✓", "all with the same text"),
     (partial(notifying, changed(id=7)), "✗✗✓✓✓✓", "expected a text as its 'id', got 7"),
@@ -261,6 +263,7 @@ async def test_right_notification_servers_pass(make):
     assert report.passed, report
 
 
+@pytest.mark.beside
 async def test_the_same_code_gets_the_same_report():
     first, second = [await check_notifications(*loop_for_each()) for _ in range(2)]
     assert repr(first) == repr(second)
@@ -709,6 +712,7 @@ async def test_right_dashboards_pass(kind):
     assert report.passed, report
 
 
+@pytest.mark.beside
 async def test_a_right_dashboard_with_a_background_passes():
     dashboard = WithAnEvent()
     report = await check_dashboard(dashboard.handler, dashboard.sample)

@@ -334,13 +334,13 @@ WRONG = [
     again(
         "a button blocks the event loop for a while",
         "✓✓✗–",
-        "blocked the event loop in increment(), line 5: `time.sleep(0.8)`",
+        "blocked the event loop in increment(), line 5: `time.sleep(1.5)`",
         source="""
             import time
 
             class MyCounter(MyCounter):
                 def increment(self):
-                    time.sleep(0.8)
+                    time.sleep(1.5)
                     self.send({"type": "increment"})
         """,
     ),

@@ -1003,6 +1003,28 @@ WRONG = [
         """,
     ),
     again(
+        "a handler that does not even end when it is cancelled",
+        "✓✓✓✓✓✗✓",
+        "their handlers still run",
+        "must end when its client leaves",
+        source="""
+            import asyncio, time
+
+            async def handler(websocket):
+                clients.add(websocket)
+                await welcome(websocket)
+                until = time.monotonic() + 4  # or else the test would not end either
+                while time.monotonic() < until:
+                    try:
+                        await answer(websocket, await websocket.recv())
+                    except:
+                        try:
+                            await asyncio.sleep(0.1)
+                        except:
+                            pass
+        """,
+    ),
+    again(
         "messages without end",
         "✓✗–––––",
         "far more messages than anybody sent. Does a loop send on?",

@@ -81,12 +81,15 @@ async def _try_out(case: Case) -> Trial:
     return Trial(report, seconds, left, second)
 
 
-async def left_over(within: float = 3.0) -> list[str]:
+async def left_over(within: float = 8.0) -> list[str]:
     """Return the tasks, threads and sockets that do not go away by themselves."""
     deadline = time.monotonic() + within
-    while (left := _left_now()) and time.monotonic() < deadline:
-        await asyncio.sleep(0)  # what is being closed needs some turns of the loop
-    return left
+    while left := _left_now():
+        if time.monotonic() > deadline:
+            return left
+        for _ in range(10):
+            await asyncio.sleep(0)  # what is being closed needs some turns of the loop
+    return []
 
 
 def _left_now() -> list[str]:
