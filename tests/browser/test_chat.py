@@ -311,6 +311,10 @@ def test_who_is_typing_is_seen_in_three_clients(pair, visitor, open_page):
 
 def test_who_types_on_and_on_is_shown_all_the_time_and_to_who_comes_later(pair, open_page):
     notebook, ada, bob = pair("typing_indicator")
+    # The page is open beforehand: meanwhile, nobody could type on.
+    page, paul = open_page(notebook, "typing_indicator", "Paul")
+    page.get_by_role("button", name="Leave").click()
+    expect(paul.state).to_have_text("disconnected")
     ada.field.press_sequentially("a")
     expect(bob.typing).to_have_text("Ada is typing…")
     cell = clients_of("typing_indicator")[1]
@@ -319,16 +323,14 @@ def test_who_types_on_and_on_is_shown_all_the_time_and_to_who_comes_later(pair, 
         new MutationObserver(() => { if (!seen.textContent) window.gaps.push(Date.now()); })
             .observe(seen.parentNode, {childList: true, subtree: true, characterData: true}); }"""
     )
-    page = None
     for number in range(20):  # ten seconds: longer than anybody is remembered
         ada.field.press_sequentially("a", delay=500)
         if number == 2:
-            page, paul = open_page(notebook, "typing_indicator", "Paul")
+            paul.join("Paul")
             expect(paul.typing).to_have_text("Ada is typing…")
     expect(bob.typing).to_have_text("Ada is typing…")
     assert notebook.output(cell).page.evaluate("window.gaps") == []
     expect(bob.typing).to_have_text("", timeout=4000)
-    page.close()
 
 
 def test_the_pages_reload_and_the_notebook_shows_what_is(pair):
