@@ -17,6 +17,9 @@ Message = dict[str, Any]
 Field = Callable[[str, Any], None]
 Accepted = Mapping[str, Mapping[str, Field]]
 
+LEVELS = 50  # how deep JSON may be nested
+TOO_DEEP = "The JSON is nested too deep. Expected an object of a few levels."
+
 
 class Refused(ValueError):
     """A message that is not taken. The text says what was wrong and what was expected."""
@@ -51,11 +54,14 @@ def read_json(data: str | bytes) -> Any:
     if isinstance(data, bytes):
         raise Refused("Expected a text frame, got a binary one. Send the JSON as text.")
     try:
-        return json.loads(data, parse_constant=_refuse_constant)
-    except RecursionError:
-        raise Refused("The JSON is nested too deep. Expected an object of a few levels.") from None
+        value = json.loads(data, parse_constant=_refuse_constant)
+    except RecursionError:  # from how many levels on depends on the version of Python
+        raise Refused(TOO_DEEP) from None
     except ValueError as error:
         raise NotJSON(f"Expected JSON, got something else: {error}.") from None
+    if _is_deeper(value, LEVELS):
+        raise Refused(TOO_DEEP)
+    return value
 
 
 def decode(data: str | bytes, accepted: Accepted) -> Message:
@@ -114,6 +120,14 @@ def text(shortest: int, longest: int) -> Field:
 def _refuse_constant(name: str) -> None:
     # Python's parser takes NaN and Infinity, which no other one does.
     raise ValueError(f"{name} is not JSON")
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(levels):
+        inner = (part.values() if isinstance(part, dict) else part for part in level)
+        level = [child for part in inner for child in part if isinstance(child, dict | list)]
+    return bool(level)
 
 
 def _kind(value: Any) -> str:

@@ -202,3 +202,15 @@ def test_the_time_has_an_offset():
     told = datetime.fromisoformat(now())
     assert told.utcoffset() == timedelta(0)
     assert abs(datetime.now(UTC) - told) < timedelta(seconds=5)
+
+
+@pytest.mark.parametrize(
+    "nest", [lambda n: "[" * n + "]" * n, lambda n: '{"a":' * n + "1" + "}" * n]
+)
+@pytest.mark.parametrize(("levels", "refused"), [(1, False), (50, False), (51, True), (900, True)])
+def test_how_deep_json_may_be_nested_depends_on_no_version_of_python(nest, levels, refused):
+    if not refused:
+        assert read_json(nest(levels)) is not None
+        return
+    with pytest.raises(Refused, match="nested too deep"):
+        read_json(nest(levels))
