@@ -140,7 +140,8 @@ def test_four_dashboards_in_two_kernels_show_the_same(lab, open_notebook, theme)
     for notebook in (first, second):
         lines = notebook.output(1).locator("polyline")
         expect(lines).to_have_count(4)
-        expect(lines.first).to_have_attribute("points", re.compile(r"(\d+(\.\d+)?,\d+ ?){10,}"))
+        # More than are compared below: Bob's newest sample may be one behind Ada's.
+        expect(lines.first).to_have_attribute("points", re.compile(r"(\d+(\.\d+)?,\d+ ?){15,}"))
         expect(notebook.output(1)).to_contain_text("60 s ago")
         expect(notebook.output(1).locator(".course-age")).to_have_text(["live", "live"])
         # Asked for in one go: five times a second the line is replaced by a new one.
@@ -154,7 +155,7 @@ def test_four_dashboards_in_two_kernels_show_the_same(lab, open_notebook, theme)
     newest = min(client[-1]["timestamp"] for client in samples)
     oldest = max(client[0]["timestamp"] for client in samples)
     same = [[s for s in c if oldest <= s["timestamp"] <= newest] for c in samples]
-    assert len(same[0]) > 10
+    assert len(same[0]) >= 10
     assert same[0] == same[1] == same[2] == same[3]
 
 
