@@ -13,6 +13,7 @@ from client.counter import CounterClient
 from client.dashboard import DashboardClient
 from client.notifications import NotificationsClient
 from client.typing_indicator import TypingIndicatorClient
+from client.whiteboard import WhiteboardClient
 from client.widget import Client, close_all, close_button, side_by_side
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "DashboardClient",
     "NotificationsClient",
     "TypingIndicatorClient",
+    "WhiteboardClient",
     "close_all",
     "close_button",
     "side_by_side",
