@@ -186,6 +186,13 @@ class Client:
             field.observe(lambda _: self._bridge(on_change), "value")
         return field
 
+    def bridge(self, function: Callable[..., Any]) -> Callable[..., None]:
+        """Return a function that a widget may call from any thread: it calls this one on our loop.
+
+        JupyterLab may deliver what somebody does with a mouse on another thread.
+        """
+        return lambda *arguments: self._bridge(function, *arguments)
+
     def later(self, seconds: float, function: Callable[[], Any]) -> asyncio.TimerHandle:
         """Call a function after some time, unless :meth:`cancel` of what is returned comes first.
 
