@@ -11,7 +11,7 @@ from server.ports import LOOPBACK
 
 LONGEST_COPY = (
     1024 * 1024
-)  # bytes that are kept of each direction; the rest is passed on all the same
+)  # bytes that are kept of each direction; all are passed on
 PIECE = 65_536  # bytes
 
 
