@@ -198,17 +198,13 @@ class Quiz:
 
     def _begin(self) -> None:
         self.result = None
-        self._orders = [self._shuffled(question) for question in self.questions]
+        seed = f"{self._seed}\n{self._attempt}"
+        self._orders = [shuffled(question, seed) for question in self.questions]
         for question, order, view in zip(self.questions, self._orders, self.views, strict=True):
             with view.hold_sync():
                 view.chosen, view.marks = -1, []
                 view.text, view.answers = question.text, [answer.text for answer in order]
         self._paint()
-
-    def _shuffled(self, question: Question) -> list[Answer]:
-        # For each question anew: another question more or less leaves the others as they are.
-        random = Random(f"{self._seed}\n{self._attempt}\n{question.text}")
-        return random.sample(question.answers, len(question.answers))
 
     def _pressed(self) -> None:
         if self.result is not None:
@@ -289,6 +285,13 @@ class OneQuestion:
 def learner() -> str:
     """Return what stays the same for one learner on one computer, and differs between learners."""
     return f"{os.path.expanduser('~')} on {platform.node()}"
+
+
+def shuffled(question: Question, seed: str) -> list[Answer]:
+    """Return the answers in an order that this seed always gives."""
+    # From the question, too: one more or less in the file leaves the others as they are.
+    random = Random(f"{seed}\n{question.text}")
+    return random.sample(question.answers, len(question.answers))
 
 
 def _find(questions: str | Path) -> tuple[str, Path]:

@@ -1,23 +1,21 @@
 // One question and its answers. Which answer is right is not here: the notebook's kernel tells it
 // when the answers are checked.
 
-let views = 0;
-
 function render({ model, el }) {
-  // Two views of one question must not share their radio buttons.
-  const name = `course-question-${++views}`;
+  // Radio buttons of one name exclude each other in the whole page, and a question may be shown
+  // twice. Counting would not do: each widget has a copy of this file of its own.
+  const name = `course-question-${Math.random().toString(36).slice(2)}`;
 
   function paint() {
     const marks = model.get("marks");
     const chosen = model.get("chosen");
     const set = document.createElement("fieldset");
     set.className = "course-question";
-    // JupyterLab would take the arrow keys and Enter for itself.
-    set.setAttribute("data-lm-suppress-shortcuts", "true");
     const legend = set.appendChild(document.createElement("legend"));
     legend.append(`${model.get("number")}. `, prose(model.get("text")));
     if (marks.length) {
       const right = chosen >= 0 && marks[chosen].right;
+      legend.append(" ");
       const badge = legend.appendChild(document.createElement("span"));
       badge.className = right ? "course-mark course-right" : "course-mark course-wrong";
       badge.textContent = right ? "✓ right" : "✗ wrong";
@@ -34,6 +32,8 @@ function render({ model, el }) {
     const label = row.appendChild(document.createElement("label"));
     const radio = label.appendChild(document.createElement("input"));
     Object.assign(radio, { type: "radio", name, value: index, checked: isChosen });
+    // JupyterLab would take the arrow keys for itself, and go to another cell.
+    radio.setAttribute("data-lm-suppress-shortcuts", "true");
     radio.addEventListener("change", () => {
       model.set("chosen", index);
       model.save_changes();

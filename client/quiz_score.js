@@ -3,9 +3,10 @@
 function render({ model, el }) {
   const foot = document.createElement("div");
   foot.className = "course-score";
-  foot.setAttribute("data-lm-suppress-shortcuts", "true");
   const button = foot.appendChild(document.createElement("button"));
   button.type = "button";
+  // JupyterLab would take the Enter key for itself, and go into the cell's code.
+  button.setAttribute("data-lm-suppress-shortcuts", "true");
   button.addEventListener("click", () => model.send("pressed"));
   // There from the beginning: a screen reader tells what changes in it.
   const status = foot.appendChild(document.createElement("div"));

@@ -9,9 +9,7 @@ from types import TracebackType
 
 from server.ports import LOOPBACK
 
-LONGEST_COPY = (
-    1024 * 1024
-)  # bytes that are kept of each direction; all are passed on
+LONGEST_COPY = 1024 * 1024  # bytes that are kept of each direction; all are passed on
 PIECE = 65_536  # bytes
 
 
