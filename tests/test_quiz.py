@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import threading
 from collections import Counter
 from pathlib import Path
 
@@ -274,6 +275,8 @@ async def test_the_verdict_of_each_score_by_clicks_that_come_from_another_thread
     score, verdict, words
 ):
     quiz = Quiz(seed=score)
+    threads = set()
+    quiz.score.observe(lambda _: threads.add(threading.current_thread()), "lines")
 
     def click():
         for view in quiz.views:
@@ -283,6 +286,7 @@ async def test_the_verdict_of_each_score_by_clicks_that_come_from_another_thread
 
     await asyncio.to_thread(click)
     await until(lambda: quiz.result)
+    assert threads == {threading.main_thread()}
     assert (quiz.result.score, quiz.result.total, quiz.result.verdict) == (score, 5, verdict)
     assert quiz.score.lines[0].startswith(words)
     assert repr(quiz.result) == "\n".join(quiz.score.lines)
