@@ -141,6 +141,16 @@ def test_every_question_has_four_answers_of_which_one_is_right_and_all_are_expla
         assert all(text.count("`") % 2 == 0 for text in texts)
 
 
+def test_the_notebook_asks_what_the_file_asks():
+    notebook = json.loads((ROOT / "solutions/08_quiz.ipynb").read_text(encoding="utf-8"))
+    lines = [line.strip() for cell in notebook["cells"] for line in cell["source"]]
+    for number, question in enumerate(read_questions(HERE / ROUNDS["lesson"]), 1):
+        assert f"### {number} · {question.text}" in lines
+        assert f"quiz.question({number})" in lines
+    count = len(read_questions(HERE / ROUNDS["exercises"]))
+    assert {15: "Fifteen"}[count] + " questions from the exercises" in " ".join(lines)
+
+
 @FILES
 def test_whoever_always_takes_the_longest_answer_or_the_shortest_does_badly(name):
     questions = read_questions(HERE / name)
