@@ -32,8 +32,6 @@ function render({ model, el }) {
     const label = row.appendChild(document.createElement("label"));
     const radio = label.appendChild(document.createElement("input"));
     Object.assign(radio, { type: "radio", name, value: index, checked: isChosen });
-    // JupyterLab would take the arrow keys for itself, and go to another cell.
-    radio.setAttribute("data-lm-suppress-shortcuts", "true");
     radio.addEventListener("change", () => {
       model.set("chosen", index);
       model.save_changes();
@@ -59,10 +57,21 @@ function render({ model, el }) {
     });
   }
 
+  // Plain keys are for the answers: JupyterLab would take the arrow keys for itself. With Shift or Ctrl they
+  // are for JupyterLab, which listens at the document, so this must listen above it.
+  function key(event) {
+    const plain = !(event.shiftKey || event.ctrlKey || event.altKey || event.metaKey);
+    if (el.contains(event.target)) {
+      event.target.toggleAttribute("data-lm-suppress-shortcuts", plain);
+    }
+  }
+
   paint();
+  window.addEventListener("keydown", key, true);
   model.on("change:answers change:marks", paint);
   model.on("change:chosen", check);
   return () => {
+    window.removeEventListener("keydown", key, true);
     model.off("change:answers change:marks", paint);
     model.off("change:chosen", check);
   };

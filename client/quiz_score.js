@@ -5,8 +5,6 @@ function render({ model, el }) {
   foot.className = "course-score";
   const button = foot.appendChild(document.createElement("button"));
   button.type = "button";
-  // JupyterLab would take the Enter key for itself, and go into the cell's code.
-  button.setAttribute("data-lm-suppress-shortcuts", "true");
   button.addEventListener("click", () => model.send("pressed"));
   // There from the beginning: a screen reader tells what changes in it.
   const status = foot.appendChild(document.createElement("div"));
@@ -22,10 +20,23 @@ function render({ model, el }) {
     status.replaceChildren(...lines);
   }
 
+  // Plain keys are for the button: JupyterLab would take Enter for itself. With Shift or Ctrl they
+  // are for JupyterLab, which listens at the document, so this must listen above it.
+  function key(event) {
+    const plain = !(event.shiftKey || event.ctrlKey || event.altKey || event.metaKey);
+    if (el.contains(event.target)) {
+      event.target.toggleAttribute("data-lm-suppress-shortcuts", plain);
+    }
+  }
+
   paint();
+  window.addEventListener("keydown", key, true);
   model.on("change", paint);
   el.append(foot);
-  return () => model.off("change", paint);
+  return () => {
+    window.removeEventListener("keydown", key, true);
+    model.off("change", paint);
+  };
 }
 
 export default { render };

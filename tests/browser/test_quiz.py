@@ -50,6 +50,10 @@ def test_the_whole_notebook_runs_and_its_questions_can_be_answered(open_notebook
     assert notebook.complaints == []
     one = notebook.output("quiz.question(2)")
     one.get_by_role("radio").nth(1).check()
+    # Whoever has chosen goes on with Shift + Enter, as everywhere.
+    notebook.page.keyboard.press("Shift+Enter")
+    following = notebook.cell(notebook.index("quiz.question(2)") + 1)
+    expect(following).to_have_class(re.compile("jp-mod-active"))
     expect(one.locator(".course-badge")).to_have_text("answered")
     # The same question stands in the list of all five, and one answer is of one question only.
     checked = notebook.page.locator(".course-question input:checked")
