@@ -12,6 +12,7 @@ from client.connect import ConnectClient
 from client.counter import CounterClient
 from client.dashboard import DashboardClient
 from client.notifications import NotificationsClient
+from client.quiz import Quiz
 from client.typing_indicator import TypingIndicatorClient
 from client.whiteboard import WhiteboardClient
 from client.widget import Client, close_all, close_button, side_by_side
@@ -23,6 +24,7 @@ __all__ = [
     "CounterClient",
     "DashboardClient",
     "NotificationsClient",
+    "Quiz",
     "TypingIndicatorClient",
     "WhiteboardClient",
     "close_all",
