@@ -3,11 +3,10 @@
 from collections.abc import AsyncIterator
 
 from websockets.asyncio.server import ServerConnection, broadcast
+from websockets.frames import Frame, Opcode
+from websockets.protocol import State
 
 from server.messages import Accepted, Message, Refused, decode, encode
-
-# A member whose unread messages exceed this is dropped, or the server would keep them for ever.
-UNREAD_LIMIT = 2**20  # bytes
 
 
 class Room:
@@ -27,14 +26,20 @@ class Room:
     def broadcast(self, message: Message, *, skip: ServerConnection | None = None) -> None:
         """Send a message to every member, except to `skip`.
 
-        It does not wait for anybody: one slow reader must not hold up all others.
+        It does not wait for anybody: one slow reader must not hold up all others. Who reads too
+        little for too long is cut off (see :mod:`server.outgoing`).
         """
-        listeners = self.members - {skip}
-        broadcast(listeners, encode(message))
-        for websocket in listeners:
-            if websocket.transport.get_write_buffer_size() > UNREAD_LIMIT:
-                # close() would wait for the very client that does not read.
-                websocket.transport.abort()
+        text = encode(message)
+        # The library's broadcast() would build the same frame again for each of them.
+        frame = Frame(Opcode.TEXT, text.encode()).serialize(mask=False)
+        for websocket in self.members:
+            if websocket is skip or websocket.state is not State.OPEN:
+                continue
+            if websocket.protocol.extensions or websocket.send_in_progress:
+                # Compressed or not, in the middle of a message or not: the library knows how.
+                broadcast([websocket], text)
+            else:
+                websocket.transport.write(frame)
 
 
 async def send(websocket: ServerConnection, message: Message) -> None:
