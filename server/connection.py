@@ -12,21 +12,21 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
-from server.outgoing import Outgoing
+from server.outgoing import CollectingConnection
 
 Handler = Callable[[ServerConnection], Awaitable[None]]
 
 # How long a handler that is busy with one message may go on with it after it was replaced.
 GRACE = 1.0  # seconds
 # How many messages of one client are taken before others have a turn.
-IN_A_ROW = 16
+IN_A_ROW = 64
 
 
 class Replaced(Exception):
     """The handler was taken away from its connection, to make room for another."""
 
 
-class Connection(ServerConnection):
+class Connection(CollectingConnection):
     """A WebSocket connection that runs one handler after another."""
 
     running: Handler | None = None  # the handler that runs now
@@ -35,11 +35,6 @@ class Connection(ServerConnection):
     _replaced = False
     _over = False  # the handler was told that the connection is closed
     _in_a_row = 0  # messages taken since others had a turn
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the transport that asyncio has for this connection."""
-        super().connection_made(transport)
-        self.transport = Outgoing(self.transport, self.loop)
 
     async def run(self, handler: Handler) -> None:
         """Run a handler on this connection until it ends.

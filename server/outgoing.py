@@ -1,86 +1,63 @@
-"""The way out to one client: what is sent within one turn of the event loop leaves in one write.
+"""What goes out to one client: what a room says within one turn of the event loop, in one write.
 
-Each write is a call to the operating system, and under load those calls are most of what a server
-does. Thirty people who draw at the same time are thirty messages in one turn: with one write for
-each client instead of thirty, the same computer serves ten times as many.
+Each write is a call to the operating system, and under load these calls are most of what a server
+does. When thirty people draw at the same time, there are thirty messages in one turn. With one
+write for each client, and not thirty, the same computer serves ten times as many people.
 
-This is the one place where the course goes below what websockets documents. A transport is what
-a connection writes its bytes to (docs.python.org, "Transports and Protocols"), and an `Outgoing`
-stands in its place. Whatever goes to a client passes here, be it a message to one, a broadcast, a
-ping or a goodbye, so nothing can overtake anything.
+This is the one place where the course goes below what websockets documents: `send_data` is how
+websockets 17.4 writes whatever it has to say on a connection, be it a message, a ping or a goodbye.
+What was collected before goes out before, so nothing overtakes anything.
 """
 
-import asyncio
 import logging
 from typing import Any
 
+from websockets.asyncio.server import ServerConnection
 from websockets.frames import CloseCode
 
 logger = logging.getLogger(__name__)
 
-# So much is collected at most. A handler that sends without end must feel that nobody reads.
-WRITE_LIMIT = 2**16  # bytes
 # A client that has more than this unread is cut off, or the server would keep it all for ever.
 UNREAD_LIMIT = 2**20  # bytes
 
 
-class Outgoing:
-    """A transport that collects what is written to it until the turn of the event loop ends."""
+class CollectingConnection(ServerConnection):
+    """A connection on which frames wait for each other until somebody writes them together.
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport = transport
-        self._loop = loop
-        self._waiting: list[bytes] = []
-        self._size = 0
+    Attributes:
+        collect: Called with the bytes of a whole frame; keeps them until :meth:`flush`.
+    """
 
-    def write(self, data: bytes) -> None:
-        """Take bytes that shall leave with all others of this turn."""
-        if not self._waiting:
-            self._loop.call_soon(self.flush)
-        self._waiting.append(data)
-        self._size += len(data)
-        if self._size > WRITE_LIMIT:
-            self.flush()
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._collected: list[bytes] = []
+        self.collect = self._collected.append
 
     def flush(self) -> None:
-        """Write what has been collected."""
-        data = b"".join(self._waiting)
-        self._waiting.clear()
-        self._size = 0
-        if data and not self._transport.is_closing():
-            self._transport.write(data)
-            if self._transport.get_write_buffer_size() > UNREAD_LIMIT:
-                self._cut_off()
+        """Write what was collected."""
+        if self._collected and not self.transport.is_closing():
+            self.transport.write(b"".join(self._collected))
+            self._check_what_is_unread()
+        self._collected.clear()
 
-    def writelines(self, pieces: list[bytes]) -> None:
-        self.write(b"".join(pieces))
-
-    def write_eof(self) -> None:
+    def send_data(self) -> None:
+        """Write what the library has to say, after what was collected before."""
         self.flush()
-        self._transport.write_eof()
+        super().send_data()
+        self._check_what_is_unread()
 
-    def close(self) -> None:
-        self.flush()
-        self._transport.close()
-
-    def get_write_buffer_size(self) -> int:
-        return self._size + self._transport.get_write_buffer_size()
-
-    def _cut_off(self) -> None:
-        """End the connection to a client that does not read, and say why."""
-        unread = self._transport.get_write_buffer_size()
-        websocket = self._transport.get_protocol()
-        code, reason = CloseCode.POLICY_VIOLATION, "too slow: too many messages are unread"
-        host, port = websocket.remote_address[:2]
+    def _check_what_is_unread(self) -> None:
+        """Cut the client off if it does not read, and say so."""
+        unread = self.transport.get_write_buffer_size()
+        if unread <= UNREAD_LIMIT or self.transport.is_closing():
+            return
+        code, reason = CloseCode.POLICY_VIOLATION, "too slow: too much is unread"
         logger.warning(
-            "Cut off the client %s:%d with close code %d (%s). It has %d KiB to read, and %d is "
-            "the most. It may have stopped reading, or its network is too slow.",
-            *(host, port, code, reason, unread // 1024, UNREAD_LIMIT // 1024),
+            "Cut off the client at port %d with close code %d (%s): %d KiB wait for it, and %d is "
+            "the most. Either it has stopped reading, or its network is too slow.",
+            *(self.remote_address[1], code, reason, unread // 1_024, UNREAD_LIMIT // 1_024),
         )
-        # close() would wait for the very client that does not read. So the handler learns the code
-        # and the reason (RFC 6455, section 7.1.7), and the client that the line is dead.
-        websocket.protocol.fail(code, reason)
-        self._transport.abort()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)  # all else is as it was
+        # close() would wait for the very client that does not read. So its handler is told the
+        # code and the reason (RFC 6455, section 7.1.7), and its line is cut.
+        self.protocol.fail(code, reason)
+        self.transport.abort()

@@ -1,12 +1,17 @@
 """The room: who takes part, and the one place where a message goes to many."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 from websockets.asyncio.server import ServerConnection, broadcast
 from websockets.frames import Frame, Opcode
-from websockets.protocol import State
+from websockets.protocol import OPEN
 
 from server.messages import Accepted, Message, Refused, decode, encode
+from server.outgoing import CollectingConnection
+
+# A turn in which more is said than this is written in parts, or all of it would be in memory.
+MOST_AT_ONCE = 2**16  # bytes
 
 
 class Room:
@@ -14,6 +19,7 @@ class Room:
 
     def __init__(self) -> None:
         self.members: set[ServerConnection] = set()
+        self._collected = 0  # bytes that were said in this turn of the event loop
 
     def add(self, websocket: ServerConnection) -> None:
         """Let a connection take part."""
@@ -22,24 +28,56 @@ class Room:
     def remove(self, websocket: ServerConnection) -> None:
         """Forget a connection. Does nothing if it does not take part."""
         self.members.discard(websocket)
+        if isinstance(websocket, CollectingConnection):
+            websocket.flush()  # what was said before it left, it hears
 
     def broadcast(self, message: Message, *, skip: ServerConnection | None = None) -> None:
         """Send a message to every member, except to `skip`.
 
-        It does not wait for anybody: one slow reader must not hold up all others. Who reads too
-        little for too long is cut off (see :mod:`server.outgoing`).
+        What is said within one turn of the event loop goes out together when the turn ends. That
+        does not wait for anybody: one slow reader must not hold up all others. Whoever reads too
+        little for too long is cut off, see :mod:`server.outgoing`.
         """
         text = encode(message)
-        # The library's broadcast() would build the same frame again for each of them.
+        # Built once. The library's broadcast() builds the same frame again for each client.
         frame = Frame(Opcode.TEXT, text.encode()).serialize(mask=False)
+        others = []
         for websocket in self.members:
-            if websocket is skip or websocket.state is not State.OPEN:
+            if websocket is skip:
                 continue
-            if websocket.protocol.extensions or websocket.send_in_progress:
-                # Compressed or not, in the middle of a message or not: the library knows how.
-                broadcast([websocket], text)
+            if takes_frames(websocket):
+                websocket.collect(frame)
             else:
-                websocket.transport.write(frame)
+                others.append(websocket)
+        broadcast(others, text)
+        if not self._collected:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._collected += len(frame)
+        if self._collected > MOST_AT_ONCE:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Write what was collected, to each member at once."""
+        if self._collected:
+            self._collected = 0
+            for websocket in self.members:
+                if isinstance(websocket, CollectingConnection):
+                    websocket.flush()
+
+
+def takes_frames(websocket: ServerConnection) -> bool:
+    """Return whether frames can be written to a connection as they are.
+
+    Not if they must be compressed first, nor in the middle of a message in pieces (RFC 6455,
+    section 5.4), nor when the goodbye has been said. The library knows what to do then.
+    """
+    protocol = websocket.protocol
+    return (
+        protocol.state is OPEN
+        and websocket.send_in_progress is None
+        and not protocol.extensions
+        and isinstance(websocket, CollectingConnection)
+    )
 
 
 async def send(websocket: ServerConnection, message: Message) -> None:
