@@ -66,17 +66,16 @@ class Room:
 
 
 def takes_frames(websocket: ServerConnection) -> bool:
-    """Return whether frames can be written to a connection as they are.
+    """Return whether a frame can be written to a connection as it is.
 
-    Not if they must be compressed first, nor in the middle of a message in pieces (RFC 6455,
-    section 5.4), nor when the goodbye has been said. The library knows what to do then.
+    Not in the middle of a message that is sent in pieces (RFC 6455, section 5.4), and not after the
+    goodbye. The library knows what to do then. Where compression was agreed on, a message that is
+    not compressed may be sent as well (RFC 7692, section 6).
     """
-    protocol = websocket.protocol
     return (
-        protocol.state is OPEN
+        isinstance(websocket, CollectingConnection)
+        and websocket.protocol.state is OPEN
         and websocket.send_in_progress is None
-        and not protocol.extensions
-        and isinstance(websocket, CollectingConnection)
     )
 
 

@@ -1,7 +1,6 @@
 """What a room says: in which order it comes, in how many writes, and who does not hear it."""
 
 import asyncio
-import json
 import logging
 import random
 import sys
@@ -168,6 +167,7 @@ async def test_a_client_that_closes_in_the_middle_of_a_turn_harms_nobody(way):
             case "server":  # what close() does, up to where it begins to wait
                 anns.protocol.send_close(4001, "enough")
                 anns.send_data()
+                anns.transport = wire = Wire(anns)
             case "goodbye":
                 ann.protocol.send_close()
                 ann.send_data()
@@ -181,10 +181,10 @@ async def test_a_client_that_closes_in_the_middle_of_a_turn_harms_nobody(way):
         for other in ben, cem:
             assert await hear(other) == numbered(3)
         if way == "server":
-            heard = [json.loads(await within(ann.recv()))]
+            assert wire.writes == 0  # nothing goes behind the goodbye
+            assert await hear(ann) == numbered(1)
             with pytest.raises(ConnectionClosedError) as closed:
                 await within(ann.recv())
-            assert heard == [numbered(1)]  # and nothing behind the goodbye
             assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4001, "enough")
 
 
@@ -271,8 +271,8 @@ with connect(sys.argv[1], compression=None, proxy=None, max_queue=None) as webso
 
 
 async def flooded(url: str, ann, ben) -> tuple[float, int]:
-    """Let somebody send 10,000 messages at once. Returns the 95th percentile of Ann's waiting for
-    an answer meanwhile, in seconds, and how many of the messages Ben got."""
+    """Let somebody send 10,000 messages at once. Returns the longest time that Ann waits for an
+    answer meanwhile, in seconds, and how many of the messages Ben got."""
     delays, got = [], 0
 
     async def listen() -> None:
@@ -292,7 +292,7 @@ async def flooded(url: str, ann, ben) -> tuple[float, int]:
             delays.append(time.perf_counter() - began)
     assert await over == 0  # it got all of its own messages
     await within(listening)
-    return sorted(delays)[int(0.95 * len(delays))], got
+    return max(delays), got
 
 
 async def test_a_flood_from_one_client_leaves_the_others_a_quick_server():
@@ -304,5 +304,5 @@ async def test_a_flood_from_one_client_leaves_the_others_a_quick_server():
             waits.append(wait)
             if wait < 0.1:
                 break
-        print("95th percentiles, in s:", waits)
+        print("the longest wait in each, in s:", waits)
         assert min(waits) < 0.1

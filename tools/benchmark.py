@@ -196,7 +196,7 @@ def stall(options: argparse.Namespace) -> None:
             with start() as (port, process):
                 rows.append([name, *stall_once(port, process, options.clients, options.seconds)])
     print_table(
-        f"one of {options.clients} does not read|p99 before, ms|p99, ms|arrived|grows by, MiB|it is",
+        f"1 of {options.clients} does not read|p99 before, ms|p99, ms|arrived|grows by, MiB|it is",
         rows,
     )
 
