@@ -48,14 +48,13 @@ class CollectingConnection(ServerConnection):
 
     def _check_what_is_unread(self) -> None:
         """Cut the client off if it does not read, and say so."""
-        unread = self.transport.get_write_buffer_size()
-        if unread <= UNREAD_LIMIT or self.transport.is_closing():
+        if self.transport.get_write_buffer_size() <= UNREAD_LIMIT or self.transport.is_closing():
             return
         code, reason = CloseCode.POLICY_VIOLATION, "too slow: too much is unread"
         logger.warning(
-            "Cut off the client at port %d with close code %d (%s): %d KiB wait for it, and %d is "
-            "the most. Either it has stopped reading, or its network is too slow.",
-            *(self.remote_address[1], code, reason, unread // 1_024, UNREAD_LIMIT // 1_024),
+            "Cut off the client at port %d with close code %d (%s): more than %d KiB wait for it. "
+            "Either it has stopped reading, or its network is too slow.",
+            *(self.remote_address[1], code, reason, UNREAD_LIMIT // 1_024),
         )
         # close() would wait for the very client that does not read. So its handler is told the
         # code and the reason (RFC 6455, section 7.1.7), and its line is cut.

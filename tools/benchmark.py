@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import date
@@ -177,7 +178,7 @@ def fan_out_once(
             free = WINDOW - sent + delivered // number
             crowd.send(free)
             sent += free
-            delivered += crowd.read()
+            delivered += crowd.read().total()
         elapsed, used = time.perf_counter() - began, cpu_time(process) - cpu
         crowd.read_all(sent * number - delivered)
         assert len(set(crowd.got.values())) == 1, "somebody missed a message"
@@ -203,50 +204,46 @@ def stall(options: argparse.Namespace) -> None:
 
 def stall_once(port: int, process: psutil.Process, number: int, seconds: float) -> list[str]:
     """Let one client stop reading. Returns the cells of the table."""
-    with closing(Crowd(port, number, length=1_000)) as crowd:
+    with closing(Crowd(port, number, length=4_000)) as crowd:
         stalled = crowd.clients[-1]
-        others = crowd.clients[:-1]
-        quiet, _ = pulse(crowd, others, 5.0)
+        quiet, _ = pulse(crowd, number, 5.0)
         crowd.stop_reading(stalled)
         before = process.memory_info().rss
-        disturbed, arrived = pulse(crowd, others, seconds)
+        disturbed, arrived = pulse(crowd, number - 1, seconds)
         growth = process.memory_info().rss - before
-        was_cut_off = not any(
-            connection.raddr and connection.raddr.port == stalled.getsockname()[1]
-            for connection in process.net_connections()
-        )
+        ports = {line.raddr.port for line in process.net_connections() if line.raddr}
+        was_cut_off = stalled.getsockname()[1] not in ports
     return [
         f"{1_000 * quiet:.1f}",
-        f"{1_000 * disturbed:.1f}" if arrived > 0.5 else "–",
+        f"{1_000 * disturbed:.1f}" if arrived > 0.99 else "–",
         f"{arrived:.0%}",
         f"{growth / 2**20:.1f}",
         "cut off" if was_cut_off else "kept",
     ]
 
 
-def pulse(
-    crowd: Crowd, listeners: list, seconds: float, every: float = 0.005
-) -> tuple[float, float]:
-    """Send at a steady pace. Returns the 99th percentile of the delays, and which part arrived."""
-    heard = {client: crowd.got[client] for client in listeners}
-    sent: list[float] = []
+def pulse(crowd: Crowd, listeners: int, seconds: float) -> tuple[float, float]:
+    """Send 100 messages a second. Returns the 99th percentile of the delays from when each was due
+    until a client has it, in seconds, and which part of them arrived within a second of the end."""
+    heard = Counter(crowd.got)
+    before = max(heard.values(), default=0)
+    due: list[float] = []
     delays: list[float] = []
-    first = heard[listeners[0]]
     began = time.perf_counter()
-    due = began
-    while (now := time.perf_counter()) - began < seconds + 0.5:
-        if now >= due and now - began < seconds:
+    while (now := time.perf_counter()) < began + seconds + 1:
+        following = began + len(due) / 100
+        if following > began + seconds:
+            following = began + seconds + 1
+        elif now >= following:
             crowd.send()
-            sent.append(due)
-            due += every
-        if not crowd.read(max(0.0, min(due, began + seconds + 0.5) - time.perf_counter())):
+            due.append(following)
             continue
-        now = time.perf_counter()
-        for client in listeners:
-            while heard[client] < crowd.got[client]:
-                delays.append(now - sent[heard[client] - first])
+        for client, number in crowd.read(following - now).items():
+            now = time.perf_counter()
+            for _ in range(number):
+                delays.append(now - due[heard[client] - before])
                 heard[client] += 1
-    part = len(delays) / len(sent) / len(listeners)
+    part = len(delays) / len(due) / listeners
     return statistics.quantiles(delays, n=100)[-1], part
 
 
