@@ -4,16 +4,17 @@ Each write is a call to the operating system, and under load these calls are mos
 does. When thirty people draw at the same time, there are thirty messages in one turn. With one
 write for each client, and not thirty, the same computer serves ten times as many people.
 
-This is the one place where the course goes below what websockets documents: `send_data` is how
-websockets 17.4 writes whatever it has to say on a connection, be it a message, a ping or a goodbye.
-What was collected before goes out before, so nothing overtakes anything.
+This is the one place where the course goes below what websockets documents. websockets 17.4 writes
+whatever it has to say on a connection in `send_data`, be it a message, a ping or a goodbye. What was
+collected before goes out before, so nothing overtakes anything.
 """
 
 import logging
 from typing import Any
 
 from websockets.asyncio.server import ServerConnection
-from websockets.frames import CloseCode
+from websockets.frames import CloseCode, Frame, Opcode
+from websockets.protocol import OPEN
 
 logger = logging.getLogger(__name__)
 
@@ -60,3 +61,22 @@ class CollectingConnection(ServerConnection):
         # code and the reason (RFC 6455, section 7.1.7), and its line is cut.
         self.protocol.fail(code, reason)
         self.transport.abort()
+
+
+def text_frame(text: str) -> bytes:
+    """Return the bytes of a frame that brings a text to a client (RFC 6455, section 5.2)."""
+    return Frame(Opcode.TEXT, text.encode()).serialize(mask=False)
+
+
+def takes_frames(websocket: ServerConnection) -> bool:
+    """Return whether a frame can be collected for a connection.
+
+    Not in the middle of a message that is sent in pieces (RFC 6455, section 5.4), and not after the
+    goodbye. The library knows what to do then. Where compression was agreed on, a message that is
+    not compressed may be sent as well (RFC 7692, section 6).
+    """
+    return (
+        isinstance(websocket, CollectingConnection)
+        and websocket.protocol.state is OPEN
+        and websocket.send_in_progress is None
+    )

@@ -4,11 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from websockets.asyncio.server import ServerConnection, broadcast
-from websockets.frames import Frame, Opcode
-from websockets.protocol import OPEN
 
 from server.messages import Accepted, Message, Refused, decode, encode
-from server.outgoing import CollectingConnection
+from server.outgoing import CollectingConnection, takes_frames, text_frame
 
 # A turn in which more is said than this is written in parts, or all of it would be in memory.
 MOST_AT_ONCE = 2**16  # bytes
@@ -39,8 +37,7 @@ class Room:
         little for too long is cut off, see :mod:`server.outgoing`.
         """
         text = encode(message)
-        # Built once. The library's broadcast() builds the same frame again for each client.
-        frame = Frame(Opcode.TEXT, text.encode()).serialize(mask=False)
+        frame = text_frame(text)  # once, where the library builds it again for each client
         others = []
         for websocket in self.members:
             if websocket is skip:
@@ -63,20 +60,6 @@ class Room:
             for websocket in self.members:
                 if isinstance(websocket, CollectingConnection):
                     websocket.flush()
-
-
-def takes_frames(websocket: ServerConnection) -> bool:
-    """Return whether a frame can be written to a connection as it is.
-
-    Not in the middle of a message that is sent in pieces (RFC 6455, section 5.4), and not after the
-    goodbye. The library knows what to do then. Where compression was agreed on, a message that is
-    not compressed may be sent as well (RFC 7692, section 6).
-    """
-    return (
-        isinstance(websocket, CollectingConnection)
-        and websocket.protocol.state is OPEN
-        and websocket.send_in_progress is None
-    )
 
 
 async def send(websocket: ServerConnection, message: Message) -> None:

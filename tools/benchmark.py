@@ -21,7 +21,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import date
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -35,6 +35,8 @@ ROOT = Path(__file__).resolve().parent.parent
 WINDOW = 128  # messages that may be on their way: enough to keep any server busy
 WS = "8.23.0"  # of the npm package `ws`
 OURS = "this course"
+# The cores that this process may use, where the system tells.
+CORES = psutil.Process().cpu_affinity() if hasattr(psutil.Process, "cpu_affinity") else []
 Start = Callable[[], contextmanager]
 
 
@@ -45,19 +47,20 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("what", choices=["fanout", "stall", "storm"])
-    parser.add_argument("--clients", type=int, metavar="N", help="by default 100, storm 1000")
-    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="by default 5")
     parser.add_argument(
-        "--seconds", type=float, metavar="S", help="of full load in a round (1), or of a stall (20)"
+        "--clients", type=up_to(5_000), metavar="N", help="by default 100, in a storm 1000"
+    )
+    parser.add_argument("--rounds", type=up_to(50), default=5, metavar="N", help="by default 5")
+    parser.add_argument(
+        "--seconds", type=up_to(60), metavar="S", help="of load in a round (1), or of a stall (20)"
     )
     options = parser.parse_args()
     if options.clients is None:
         options.clients = 1_000 if options.what == "storm" else 100
     if options.seconds is None:
-        options.seconds = 20.0 if options.what == "stall" else 1.0
+        options.seconds = 20 if options.what == "stall" else 1
     raise_file_limit(options.clients)
-    if psutil.cpu_count() > 1 and hasattr(psutil.Process, "cpu_affinity"):
-        psutil.Process().cpu_affinity([1])
+    use_core(psutil.Process(), -1)
     print(f"`python -m tools.benchmark {' '.join(sys.argv[1:])}`, {environment()}\n")
     {"fanout": fanout, "stall": stall, "storm": storm}[options.what](options)
 
@@ -76,14 +79,14 @@ def running(*command: str, folder: Path = ROOT) -> Iterator[tuple[int, psutil.Pr
         text=True,
     )
     try:
-        if hasattr(process, "cpu_affinity"):
-            process.cpu_affinity([0])
+        use_core(process, 0)
         line = process.stdout.readline()
         if not line:
             raise RuntimeError(f"{' '.join(command)} did not start")
         yield int(line), process
     finally:
-        process.kill()
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
         process.wait()
 
 
@@ -316,6 +319,23 @@ async def come_back(number: int) -> list[float]:
 
 def medians(rounds: list[dict[str, float]]) -> dict[str, float]:
     return {key: statistics.median(one[key] for one in rounds) for key in rounds[0]}
+
+
+def up_to(most: int) -> Callable[[str], int]:
+    """Describe an option that is a whole number: what is measured must come to an end."""
+
+    def check(text: str) -> int:
+        if not text.isdecimal() or not 1 <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"expected a number from 1 to {most}, got {text!r}")
+        return int(text)
+
+    return check
+
+
+def use_core(process: psutil.Process, place: int) -> None:
+    """Let a process run on the first (0) or the last (-1) core, where the system offers that."""
+    if CORES:
+        process.cpu_affinity([CORES[place]])
 
 
 def cpu_time(process: psutil.Process) -> float:
