@@ -49,7 +49,10 @@ class CollectingConnection(ServerConnection):
 
     def _check_what_is_unread(self) -> None:
         """Cut the client off if it does not read, and say so."""
-        if self.transport.get_write_buffer_size() <= UNREAD_LIMIT or self.transport.is_closing():
+        # A page for a browser (the state is not OPEN yet) may be long, and is then over.
+        if self.protocol.state is not OPEN:
+            return
+        if self.transport.get_write_buffer_size() <= UNREAD_LIMIT:
             return
         code, reason = CloseCode.POLICY_VIOLATION, "too slow: too much is unread"
         logger.warning(
