@@ -14,6 +14,7 @@ from client.dashboard import DashboardClient
 from client.notifications import NotificationsClient
 from client.typing_indicator import TypingIndicatorClient
 from client.widget import Client, close_all, close_button, side_by_side
+from client.wire import Wire
 
 __all__ = [
     "ChatClient",
@@ -23,6 +24,7 @@ __all__ = [
     "DashboardClient",
     "NotificationsClient",
     "TypingIndicatorClient",
+    "Wire",
     "close_all",
     "close_button",
     "side_by_side",

@@ -17,7 +17,7 @@ from server.messages import Message, encode
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.15, 0.5
 
 _open: set["Client"] = set()
-_made_by_cell: dict[str, tuple[int, list["Client"]]] = {}
+_made_by_cell: dict[str, tuple[int, list[Any]]] = {}
 
 
 class Client:
@@ -58,7 +58,8 @@ class Client:
         self._is_there = False
         built = self.build()
         self._card = Card(self.name, built if isinstance(built, list) else [built])
-        _remember(self)
+        _open.add(self)
+        remember(self)
         self._connection = ReconnectingConnection(
             self.url,
             self.name,
@@ -342,20 +343,19 @@ def close_button() -> Button:
     return button
 
 
-def _remember(client: Client) -> None:
-    """Note which cell made a client. When that cell runs again, its former clients are closed.
+def remember(made: Any) -> None:
+    """Note which cell made something. When that cell runs again, what it made before is closed.
 
     Otherwise each run would leave one more connection behind that nobody can see.
     """
-    _open.add(client)
     shell = get_ipython()
     parent = shell.get_parent() if shell and hasattr(shell, "get_parent") else None
     cell = ((parent or {}).get("metadata") or {}).get("cellId")
     if cell is None:
         return
-    count, made = _made_by_cell.get(cell, (None, []))
+    count, others = _made_by_cell.get(cell, (None, []))
     if count != shell.execution_count:
-        for former in made:
+        for former in others:
             former.close()
-        made = []
-    _made_by_cell[cell] = shell.execution_count, [*made, client]
+        others = []
+    _made_by_cell[cell] = shell.execution_count, [*others, made]

@@ -30,8 +30,14 @@ LEFT_OUT = (
 class Painter:
     """Calls `paint` soon after a change, and at a bounded rate however many changes there are."""
 
-    def __init__(self, paint: Callable[[], None]) -> None:
+    def __init__(self, paint: Callable[[], None], every: float = REPAINT) -> None:
+        """
+        Args:
+            paint: Called without arguments.
+            every: Seconds between two calls, at least.
+        """
         self._paint = paint
+        self._every = every
         self._loop = asyncio.get_running_loop()
         self._last = float("-inf")
         self._waiting = False
@@ -40,7 +46,7 @@ class Painter:
         """Note that there is something to paint: now, if the last time was long enough ago."""
         if self._waiting:
             return
-        remaining = self._last + REPAINT - self._loop.time()
+        remaining = self._last + self._every - self._loop.time()
         if remaining <= 0:
             self._run()
         else:
@@ -103,7 +109,7 @@ class ServerCard(Card):
             self.show_badge("stopped", "stopped")
             self._body.value = _body("<p>Run the cell again to start it.</p>")
             return
-        names = sorted(_who(websocket) for websocket in server.connections)
+        names = sorted(who(websocket) for websocket in server.connections)
         self.show_badge("running", f"running · {len(names)} connected")
         chips = "".join(_chip(name) for name in names[:NAMES_SHOWN])
         if len(names) > NAMES_SHOWN:
@@ -168,7 +174,7 @@ def _body(html: str) -> str:
     return f'<div class="course-body">{html}</div>'
 
 
-def _who(websocket: "ServerConnection") -> str:
+def who(websocket: "ServerConnection") -> str:
     """Return what a client calls itself in its User-Agent header, in words."""
     agent = websocket.request.headers.get("User-Agent", "") if websocket.request else ""
     if agent.startswith("notebook/"):

@@ -12,6 +12,8 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
+from server.tap import Announced
+
 Handler = Callable[[ServerConnection], Awaitable[None]]
 
 # How long a handler that is busy with one message may go on with it after it was replaced.
@@ -22,7 +24,7 @@ class Replaced(Exception):
     """The handler was taken away from its connection, to make room for another."""
 
 
-class Connection(ServerConnection):
+class Connection(Announced, ServerConnection):
     """A WebSocket connection that runs one handler after another."""
 
     running: Handler | None = None  # the handler that runs now

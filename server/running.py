@@ -50,6 +50,7 @@ class Server:
         self.port = 0
         self.failure: Exception | None = None  # what the handler raised last
         self.parks = True  # whether a connection whose handler raised waits for the next one
+        self.watchers: set[Callable[[Any], None]] = set()  # told of each connection, as it begins
         self._origins = origins
         self._websockets: WebSocketServer | None = None
         self._heart: asyncio.Task[None] | None = None
@@ -72,6 +73,11 @@ class Server:
     def connections(self) -> set[ServerConnection]:
         """The connections that are open now."""
         return self._websockets.connections if self._websockets else set()
+
+    @property
+    def begun(self) -> list[Connection]:
+        """The connections that have not ended, also those whose handshake is not over yet."""
+        return [w for w in self._accepted if w.is_announced and w.state is not State.CLOSED]
 
     @property
     def is_running(self) -> bool:
@@ -171,6 +177,7 @@ class Server:
 
     def _accept(self, *arguments: Any, **options: Any) -> Connection:
         websocket = Connection(*arguments, **options)
+        websocket.watchers = self.watchers
         self._accepted.add(websocket)
         return websocket
 

@@ -1,0 +1,339 @@
+"""The wire made visible: each handshake and each frame that passes, as a picture or as a table."""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from datetime import datetime
+from html import escape
+from pathlib import Path
+from time import time
+from typing import Any
+
+from anywidget import AnyWidget
+from ipywidgets import HTML, Button, HBox, Layout, ToggleButtons
+from traitlets import Int, Unicode
+from websockets.asyncio.connection import Connection
+
+from client.frames import FIELDS, Frame, Head, header_lines, shown_bytes
+from client.passed import Line, Passed
+from client.space_time import diagram, shown_seconds, style_of
+from client.widget import Client, remember
+from server import Joined, Server
+from server.card import Card, Painter, mimebundle, who
+
+KEPT = 500  # events
+ROWS = 100  # of them in the table
+REPAINT = 0.25  # seconds between two paintings, at least
+HERE = Path(__file__).parent
+
+# What the lines of a handshake are for (RFC 6455, sections 1.3 and 4).
+PURPOSES = {
+    "host": "which server is meant",
+    "connection": "this request is about the connection itself…",
+    "upgrade": "…which shall speak WebSocket from now on",
+    "sec-websocket-key": "16 random bytes; the answer must be made of them",
+    "sec-websocket-version": "the version of the protocol: there is only 13",
+    "sec-websocket-accept": "made of the key: whoever answers does speak WebSocket",
+    "sec-websocket-extensions": "such as compression",
+    "origin": "which web page asks; the server may refuse it",
+    "user-agent": "what the client calls itself",
+}
+
+
+class Panel(AnyWidget):
+    """Shows what was drawn; a click on something with a number selects it."""
+
+    _esm = (HERE / "wire.js").read_text(encoding="utf-8")
+    _css = (HERE / "wire.css").read_text(encoding="utf-8")
+    html = Unicode().tag(sync=True)
+    label = Unicode().tag(sync=True)
+    selected = Int(0).tag(sync=True)
+
+
+class Wire:
+    """Shows all that passes between a server and its clients, live: each frame, byte by byte.
+
+    Show it in the last line of a cell. Click a frame to see its bytes. When the cell runs again,
+    the Wire that it made before is closed. It keeps the last 500 events, and the first 200 bytes
+    of each; if more pass than can be drawn, it draws the newest, and what passes is not slowed
+    down by it.
+
+    Attributes:
+        seen: The last 500 events, oldest first.
+        passed: How many events there were.
+        chosen: The event whose bytes are shown, or None.
+    """
+
+    def __init__(self, watched: Any, view: str = "diagram") -> None:
+        """Watch a server, a client or a single connection from now on.
+
+        Args:
+            watched: What `start` returned, or a client of the course such as a ChatClient, or a
+                connection of websockets.
+            view: What to show at first, "diagram" or "table".
+
+        Raises:
+            TypeError: If it is none of these.
+            ValueError: If there is no such view.
+            RuntimeError: Outside of a cell of a notebook or an ``async def`` function.
+        """
+        try:
+            self._loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise RuntimeError(
+                "A Wire needs an event loop that runs. Make it in a cell of a notebook, or inside "
+                "an `async def` function."
+            ) from None
+        if view not in ("diagram", "table"):
+            raise ValueError(f'There is no view {view!r}. Expected "diagram" or "table".')
+        if not isinstance(watched, Server | Joined | Client | Connection):
+            raise TypeError(
+                f"Got {watched!r}. Expected a server (what `start` returned), a client such as "
+                "ChatClient(server), or a connection of websockets: Wire(server)"
+            )
+        self.seen: deque[Passed] = deque(maxlen=KEPT)
+        self.passed = 0
+        self.chosen: Passed | None = None
+        self.is_closed = False
+        self._began = time()
+        self._lines: list[Line] = []
+        self._lines_begun = 0
+        self._until: int | None = None  # the number of the last event that is drawn, if paused
+        self._name = _name_of(watched)
+        self._source = watched._connection if isinstance(watched, Client) else watched
+        self._painter = Painter(self._paint, REPAINT)
+        self._build(view)
+        remember(self)
+        self._watch_all()
+        self._paint()
+
+    # What it can do, by hand or driven from code.
+
+    def choose(self, number: int) -> None:
+        """Show the bytes of the event with this number. With 0, show none."""
+        self.chosen = next((event for event in self.seen if event.number == number), None)
+        self._panel.selected = number if self.chosen else 0
+        self._detail.value = detail(self.chosen, self._began) if self.chosen else ""
+
+    def pause(self) -> None:
+        """Draw nothing new, so that one can look. What passes is kept all the same."""
+        if self._until is None:
+            self._until = self.passed
+            self._painter.changed()
+
+    def resume(self) -> None:
+        """Draw what passes, live."""
+        self._until = None
+        self._painter.changed()
+
+    def older(self) -> None:
+        """Pause, and go back by as much as the table shows."""
+        oldest = self.seen[0].number if self.seen else 0
+        last = self.passed if self._until is None else self._until
+        self._until = max(last - ROWS, min(oldest + ROWS - 1, self.passed))
+        self._painter.changed()
+
+    def show(self, view: str) -> None:
+        """Show the "diagram" or the "table"."""
+        self._views.value = view
+
+    def close(self) -> None:
+        """Watch no longer. What was seen stays to be looked at."""
+        self.is_closed = True
+        if hasattr(self._source, "watchers"):
+            self._source.watchers.discard(self._watch)
+        for line in self._lines:
+            line.stop()
+        self._painter.changed()
+
+    # Watching
+
+    def _watch_all(self) -> None:
+        match self._source:
+            case Joined():
+                return
+            case Connection() as websocket:
+                self._watch(websocket)
+            case source:
+                source.watchers.add(self._watch)
+                for websocket in sorted(source.begun, key=who):
+                    self._watch(websocket)
+
+    def _watch(self, websocket: Connection) -> None:
+        self._lines = [line for line in self._lines if line.is_open]
+        self._lines_begun += 1
+        self._lines.append(Line(websocket, self._lines_begun, self._note, self._labels))
+
+    def _labels(self) -> set[str]:
+        return {line.label for line in self._lines if line.is_open and line.known_label}
+
+    def _note(
+        self, line: Line, from_client: bool, what: Frame | Head | None, was_before: bool
+    ) -> None:
+        self.passed += 1
+        if not line.first:
+            line.first = self.passed
+        seconds = None if was_before else time() - self._began
+        self.seen.append(Passed(self.passed, seconds, line, from_client, what))
+        self._painter.changed()
+
+    # Showing
+
+    def _build(self, view: str) -> None:
+        self._views = ToggleButtons(options=[("Diagram", "diagram"), ("Table", "table")])
+        self._views.value = view
+        self._views.style.button_width = "auto"
+        self._pause = Button(description="Pause", tooltip="Hold the picture; nothing is lost")
+        self._older = Button(description="Older", tooltip="Hold the picture, and go back")
+        self._panel = Panel(label="What has passed on the wire", layout=Layout(min_width="0"))
+        self._count = HTML()
+        self._detail = HTML()
+        for button in (self._pause, self._older):
+            button.layout.width = "auto"
+        self._views.observe(lambda _: self._bridge(self._painter.changed), "value")
+        self._pause.on_click(lambda _: self._bridge(self._pause_or_resume))
+        self._older.on_click(lambda _: self._bridge(self.older))
+        self._panel.observe(lambda change: self._bridge(self._clicked, change["new"]), "selected")
+        controls = HBox([self._views, self._pause, self._older, self._count])
+        controls.layout.flex_flow = "row wrap"
+        controls.layout.align_items = "center"
+        self._card = Card(f"The wire of {self._name}", [controls, self._panel, self._detail])
+        self._card.widget.add_class("course-wire")
+        if isinstance(self._source, Joined):
+            controls.layout.display = self._panel.layout.display = "none"
+
+    def _bridge(self, function: Any, *arguments: Any) -> None:
+        # JupyterLab may deliver clicks on another thread, with a loop of its own.
+        self._loop.call_soon_threadsafe(function, *arguments)
+
+    def _pause_or_resume(self) -> None:
+        if self._until is None:
+            self.pause()
+        else:
+            self.resume()
+
+    def _clicked(self, number: int) -> None:
+        if number != (self.chosen.number if self.chosen else 0):
+            self.choose(number)
+
+    def _paint(self) -> None:
+        if isinstance(self._source, Joined):
+            self._card.show_badge("joined", "out of sight")
+            self._detail.value = (
+                '<div class="course-body">This server runs in another kernel, and its wire is '
+                "there. Here you can watch a client, for example <code>Wire(ada)</code>.</div>"
+            )
+            return
+        last = self.passed if self._until is None else self._until
+        events = [event for event in self.seen if event.number <= last]
+        if self._views.value == "table":
+            self._panel.html = table(events[-ROWS:])
+        else:
+            lines = [line for line in self._lines if line.is_open and 0 < line.first <= last]
+            self._panel.html = diagram(events, lines)
+        self._paint_state(len(events))
+
+    def _paint_state(self, drawable: int) -> None:
+        paused = self._until is not None
+        self._pause.description = "Go on" if paused else "Pause"
+        state, words = "running", "watching"
+        if self.is_closed:
+            state, words = "stopped", "closed"
+        elif paused:
+            state, words = "connecting", "paused"
+        self._card.show_badge(state, f"{words} · {self.passed:,} passed")
+        kept = f"the last {KEPT} are kept" if self.passed > KEPT else "click one to see its bytes"
+        newer = f"{self.passed - self._until:,} newer" if paused else kept
+        self._count.value = f'<span class="course-quiet">{newer}</span>'
+
+    def __repr__(self) -> str:
+        return f"<Wire of {self._name}, {self.passed} passed>"
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        return mimebundle(self, self._card.widget, **kwargs)
+
+
+def _name_of(watched: Any) -> str:
+    match watched:
+        case Client():
+            return watched.name
+        case Connection():
+            return "one connection"
+        case _ if watched.exercise == "your handler":
+            return "your server"
+        case _:
+            return f"the {watched.exercise} server"
+
+
+def table(events: Sequence[Passed]) -> str:
+    """Return the HTML of the table of what has passed, one row for each event."""
+    names = ["", "s", "from → to", "what", "FIN", "masked", "bytes", "payload"]
+    head = "".join(f"<th>{name}</th>" for name in names)
+    rows = "".join(map(_row, events))
+    none = "" if events else '<p class="course-body">Nothing has passed yet.</p>'
+    return f'<table class="wire-table"><thead><tr>{head}</tr></thead>{rows}</table>{none}'
+
+
+def _row(event: Passed) -> str:
+    fin = masked = length = ""
+    if isinstance(event.what, Frame):
+        fin, masked = str(int(event.what.fin)), "yes" if event.what.is_masked else "no"
+        length = f"{event.what.length:,}"
+    cells = [str(event.number), shown_seconds(event), event.route, event.kind, fin, masked, length]
+    shown = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
+    return (
+        f'<tr class="wire-row wire-{style_of(event)}" data-number="{event.number}">{shown}'
+        f"<td><bdi>{escape(event.meaning)}</bdi></td></tr>"
+    )
+
+
+def detail(event: Passed, began: float) -> str:
+    """Return the HTML of all that is known of one event."""
+    when = "before this Wire was made"
+    if event.seconds is not None:
+        when = datetime.fromtimestamp(began + event.seconds).strftime("%H:%M:%S.%f")[:-3]
+    title = f"{event.number} · {event.route} · {event.kind} · {when}"
+    match event.what:
+        case Frame() as frame:
+            shown = frame_detail(frame)
+        case Head() as head:
+            shown = head_detail(head)
+        case _:
+            shown = f"<p>{escape(event.meaning)}</p>"
+    return f'<div class="course-body wire-detail"><b><bdi>{escape(title)}</bdi></b>{shown}</div>'
+
+
+def frame_detail(frame: Frame) -> str:
+    """Return the HTML of a frame's bytes, and of what each of them says."""
+    fields = [(FIELDS.index(field.name), field) for field in frame.fields]
+    marked = " ".join(
+        f'<span class="wire-field-{i}" title="{field.name}">{shown_bytes(field.bytes)}</span>'
+        for i, field in fields
+    )
+    rest = frame.length - frame.missing - len(frame.payload)
+    more = f" … and {rest:,} bytes more" if rest else ""
+    rows = [
+        (f"<span class='wire-field-{i}'>{field.name}</span>", escape(field.meaning))
+        for i, field in fields
+    ]
+    if frame.is_masked and frame.payload:
+        unmasked = f"<code>{shown_bytes(frame.unmasked)}</code>"
+        rows.append(("payload, unmasked", f"{unmasked}<br><bdi>{escape(frame.meaning)}</bdi>"))
+    if frame.missing:
+        rows.append(("never came", f"{frame.missing:,} bytes"))
+    return f'<code class="wire-bytes">{marked}{more}</code>{_rows(rows)}'
+
+
+def head_detail(head: Head) -> str:
+    """Return the HTML of the lines of a handshake, and of what they are for."""
+    rows = [
+        (f"{escape(name)}: <code>{escape(value)}</code>", PURPOSES.get(name.lower(), ""))
+        for name, value in header_lines(head)
+    ]
+    body = f"<p>{escape(head.body)}</p>" if head.body else ""
+    return f'<code class="wire-bytes">{escape(head.first_line)}</code>{_rows(rows)}{body}'
+
+
+def _rows(rows: Sequence[tuple[str, str]]) -> str:
+    cells = "".join(f"<tr><th>{name}</th><td>{words}</td></tr>" for name, words in rows)
+    return f"<table>{cells}</table>"
