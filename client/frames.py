@@ -202,11 +202,15 @@ class Stream:
         """Take the next bytes. Returns what has come whole by them."""
         if self._ended:
             return []
-        if self._unsure and not _is_likely(data, masked=not self._is_response):
-            return []  # the rest of a long frame
-        self._unsure = False
         if self._begun:
             data, self._begun = self._begun + data, b""
+        if self._unsure:
+            if len(data) < 2:
+                self._begun = data
+                return []
+            if not _may_begin(data, masked=not self._is_response):
+                return []  # the rest of a long frame
+            self._unsure = False
         if self._in_head:
             return self._feed_head(data)
         return self._feed_frames(data)
@@ -273,14 +277,9 @@ def _length(header: bytes) -> int:
     return int.from_bytes(header[2 : 4 if seven == 126 else 10], "big")
 
 
-def _is_likely(data: bytes, *, masked: bool) -> bool:
+def _may_begin(data: bytes, *, masked: bool) -> bool:
     """Return whether a frame may begin here; that of a client is masked, that of a server not."""
-    return (
-        len(data) >= 2
-        and data[0] & 0x70 in (0, 0x40)
-        and data[0] & 0xF in KINDS
-        and (data[1] >= 0x80) == masked
-    )
+    return data[0] & 0x30 == 0 and data[0] & 0xF in KINDS and (data[1] >= 0x80) == masked
 
 
 def read_head(data: bytes) -> Head:

@@ -4,6 +4,7 @@ A message that goes to many at once is one fan of arrows: so a broadcast is seen
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -29,24 +30,42 @@ class Moment:
         return self.events[0]
 
 
+class Copies:
+    """Messages of one content that a server sends at about the same time."""
+
+    def __init__(self, seconds: float) -> None:
+        self.began = seconds
+        self._moments: list[Moment] = []
+        self._had: Counter[Line] = Counter()
+
+    def add(self, event: Passed) -> Moment | None:
+        """Take one copy. Returns a moment if it is the first one of its message.
+
+        Somebody may be sent the same twice: the second copy is of the second message.
+        """
+        which = self._had[event.line]
+        self._had[event.line] += 1
+        if which < len(self._moments):
+            self._moments[which].events.append(event)
+            return None
+        self._moments.append(Moment([event]))
+        return self._moments[-1]
+
+
 def moments(events: Iterable[Passed]) -> list[Moment]:
     """Return what passed, with the copies of one message put together."""
     found: list[Moment] = []
-    latest: dict[tuple[bytes, bytes], Moment] = {}  # frames from the server, by their bytes
+    recent: dict[tuple[bytes, bytes], Copies] = {}
     for event in events:
-        if not isinstance(event.what, Frame) or event.from_client or not event.line.at_server:
+        if not isinstance(event.what, Frame) or event.from_client or event.seconds is None:
             found.append(Moment([event]))
             continue
         content = event.what.header, event.what.payload
-        moment = latest.get(content)
-        if (
-            moment is None
-            or event.seconds - moment.first.seconds > AT_ONCE
-            or any(event.line is other.line for other in moment.events)
-        ):
-            moment = latest[content] = Moment([])
+        copies = recent.get(content)
+        if copies is None or event.seconds - copies.began > AT_ONCE:
+            copies = recent[content] = Copies(event.seconds)
+        if (moment := copies.add(event)) is not None:
             found.append(moment)
-        moment.events.append(event)
     return found
 
 

@@ -29,8 +29,8 @@ HERE = Path(__file__).parent
 # What the lines of a handshake are for (RFC 6455, sections 1.3 and 4).
 PURPOSES = {
     "host": "which server is meant",
-    "connection": "this request is about the connection itself…",
-    "upgrade": "…which shall speak WebSocket from now on",
+    "upgrade": "this connection shall speak WebSocket from now on, and HTTP no more",
+    "connection": "the line Upgrade is meant for the very next computer on the way",
     "sec-websocket-key": "16 random bytes; the answer must be made of them",
     "sec-websocket-version": "the version of the protocol: there is only 13",
     "sec-websocket-accept": "made of the key: whoever answers does speak WebSocket",
