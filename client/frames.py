@@ -305,6 +305,8 @@ def shown_text(data: bytes, *, is_whole: bool = True) -> str:
     """
     decoder = getincrementaldecoder("utf-8")("backslashreplace")
     text = decoder.decode(data, final=is_whole)
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

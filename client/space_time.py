@@ -12,7 +12,7 @@ from html import escape
 from client.frames import Frame, Head
 from client.passed import SERVER, Line, Passed
 
-MOMENTS = 40  # that are drawn
+MOMENTS = 30  # that are drawn
 LANES = 8  # clients that have a line of their own
 AT_ONCE = 0.005  # seconds within which a message that goes to many counts as one
 LANE, ROW, FALL = 84, 30, 13  # pixels: between two lines, between two moments, of an arrow
