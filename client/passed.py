@@ -75,6 +75,7 @@ class Line:
         number: Counted from 1 over all lines of a Wire.
         at_server: Whether it is watched at the server's end.
         first: The number of the first event on it.
+        ended: The number of the event that was its end; 0 if there was none yet.
         is_open: Whether more may pass.
         known_label: Its label, once the handshake is over.
     """
@@ -93,7 +94,7 @@ class Line:
         """
         self.number = number
         self.at_server = isinstance(websocket, ServerConnection)
-        self.first = 0
+        self.first = self.ended = 0
         self.is_open = True
         self.known_label: str | None = None
         self._websocket = websocket

@@ -126,6 +126,7 @@ class Lanes:
         shapes.append(f'<path class="wire-life" d="M{self._places[SERVER]} 0V{height}"/>')
         begins: dict[Line, int] = {line: 0 for line in self._open}
         ends: dict[Line, int] = {}
+        last = drawn[-1].first.number if drawn else 0
         for row, moment in enumerate(drawn):
             for event in moment.events:
                 begins.setdefault(event.line, 0)
@@ -134,7 +135,8 @@ class Lanes:
                 if event.what is None:
                     ends[event.line] = row * ROW + 8
         for line, begin in begins.items():
-            end = ends.get(line, height if line in self._open else begin)
+            lasts = not line.ended or line.ended > last  # beyond what is drawn
+            end = ends.get(line, height if lasts else begin)
             shapes.append(f'<path class="wire-life" d="M{self.place(line.label)} {begin}V{end}"/>')
         return "".join(shapes)
 

@@ -173,6 +173,8 @@ class Wire:
         self.passed += 1
         if not line.first:
             line.first = self.passed
+        if what is None:
+            line.ended = self.passed
         seconds = None if was_before else time() - self._began
         self.seen.append(Passed(self.passed, seconds, line, from_client, what))
         self._painter.changed()

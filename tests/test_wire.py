@@ -350,6 +350,24 @@ async def test_pause_older_and_close():
             pass
 
 
+async def test_a_held_picture_shows_who_was_there_then():
+    async with serving("counter", port=0) as server:
+        wire = Wire(server)
+        async with connect(server.url) as ada:
+            await hear(ada)
+            wire.pause()
+            held = painted(wire)
+        await until(lambda: kinds(wire)[-1] == "end")
+        assert painted(wire) == held
+        height = re.search(r'height="(\d+)"', held)[1]
+        lives = re.findall(r'class="wire-life" d="M(\d+) (\d+)V(\d+)"', held)
+        assert [end for _, _, end in lives] == [height] * 2
+        wire.resume()
+        lives = re.findall(r'class="wire-life" d="M(\d+) (\d+)V(\d+)"', painted(wire))
+        assert int(lives[1][2]) < int(lives[0][2]), "her line has ended, the server's goes on"
+        assert 'class="wire-cross"' in painted(wire)
+
+
 async def test_without_a_wire_a_connection_is_as_websockets_made_it():
     async with serving("counter", port=0) as server:
         ada = CounterClient(server, "Ada")
