@@ -97,7 +97,7 @@ class Line:
         self.first = self.ended = 0
         self.is_open = True
         self.known_label: str | None = None
-        self._websocket = websocket
+        self._websocket: Connection | None = websocket
         self._note, self._taken = note, taken
         self._said_goodbye: set[bool] = set()  # the client, the server
         self._is_handshake = False
@@ -107,7 +107,9 @@ class Line:
     @property
     def label(self) -> str:
         """What the server's card calls this client; with a number, if another is called so."""
-        return self.known_label or who(self._websocket)
+        if self.known_label is None and self._websocket is not None:
+            return who(self._websocket)
+        return self.known_label or ""
 
     @property
     def farewell(self) -> str:
@@ -121,9 +123,14 @@ class Line:
                 return "the line went dead: nobody has sent a close frame"
 
     def stop(self) -> None:
-        """Watch it no longer."""
+        """Watch it no longer. What has passed stays known."""
+        if self._websocket is None:
+            return
         self.is_open = False
+        self.known_label = self.label
         stop_listening(self._websocket, self._hear)
+        # What has passed is looked at for longer than a connection lives, with all its buffers.
+        self._websocket = None
 
     def _begin(self) -> None:
         """Find out how far the handshake is, and note what has passed of it."""

@@ -11,12 +11,15 @@ nobody watches.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Collection, Iterable
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 from websockets.asyncio.connection import Connection
 from websockets.protocol import State
+
+logger = logging.getLogger(__name__)
 
 # Called with what happened, and with the bytes; "lost" is the end of the connection.
 Listener = Callable[[Literal["sent", "received", "lost"], bytes], None]
@@ -57,7 +60,11 @@ class Tap(asyncio.Protocol):
     def hear(self, what: Literal["sent", "received", "lost"], data: bytes = b"") -> None:
         """Hand a copy to everybody who listens."""
         for listener in list(self.listeners):
-            listener(what, data)
+            try:
+                listener(what, data)
+            except Exception:  # it must not harm the connection that it listens to
+                logger.exception("A listener raised, and listens no more.")
+                stop_listening(self._websocket, listener)
 
     def remove(self) -> None:
         """Leave the connection as it was before. After its end there is nothing to leave."""
@@ -75,6 +82,7 @@ class Tap(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self.hear("lost")
+        _taps.pop(self._websocket, None)
         self._websocket.connection_lost(error)
 
     def eof_received(self) -> bool | None:

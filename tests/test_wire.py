@@ -1,6 +1,7 @@
 """A Wire shows what really passes, keeps little of it, and is in nobody's way."""
 
 import asyncio
+import gc
 import json
 import random
 import re
@@ -9,7 +10,7 @@ from html import unescape
 
 import pytest
 from websockets.asyncio.client import connect
-from websockets.asyncio.server import broadcast
+from websockets.asyncio.server import ServerConnection, broadcast
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Frame as LibraryFrame
 from websockets.frames import Opcode
@@ -19,7 +20,7 @@ from client.frames import Frame, Head
 from client.space_time import moments
 from client.wire import KEPT, ROWS
 from server import Joined
-from server.tap import CopyingTransport
+from server.tap import CopyingTransport, listen
 from tests.test_frames import library_parse
 from tests.wire import ask, guests, hear, say, serving, until, within
 
@@ -378,6 +379,36 @@ async def test_without_a_wire_a_connection_is_as_websockets_made_it():
             assert "data_received" not in vars(websocket)
         ada.close()
         await within(ada.wait_closed())
+
+
+async def test_a_listener_that_raises_does_no_harm_and_listens_no_more(caplog):
+    def listener(what, data):
+        raise ZeroDivisionError
+
+    async with serving("counter", port=0) as server, guests(server.url, 1) as (ada,):
+        websocket = next(iter(server.connections))
+        before = websocket.transport
+        listen(websocket, listener)
+        await say(ada, {"type": "increment"})
+        while (await hear(ada))["value"] != 1:
+            pass
+        assert caplog.text.count("A listener raised") == 1
+        assert websocket.transport is before
+
+
+async def test_connections_that_have_ended_are_let_go():
+    async with serving("counter", port=0) as server:
+        wire = Wire(server)
+        for _ in range(20):
+            async with connect(server.url) as ada:
+                await hear(ada)
+        await until(lambda: kinds(wire).count("end") == 20)
+        ada = None
+        await until(lambda: not server.begun)
+        gc.collect()
+        assert sum(isinstance(thing, ServerConnection) for thing in gc.get_objects()) < 5
+        assert {event.line.label for event in wire.seen} == {"program"}
+        assert "Nothing" not in painted(wire)
 
 
 async def test_a_bare_connection_can_be_watched_too():
