@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
+from urllib.parse import unquote
 
 from websockets.asyncio.connection import Connection
 from websockets.asyncio.server import ServerConnection
 from websockets.protocol import State
 
 from client.frames import Frame, Head, Stream, read_head
-from server.card import who
 from server.tap import listen, stop_listening
 
 SERVER = "server"
@@ -181,3 +181,11 @@ class Line:
                     self._note(self, from_client, rest, False)
             self._note(self, False, None, False)
         self.stop()
+
+
+def who(websocket: Connection) -> str:
+    """Return what a client calls itself in its User-Agent header, as the server's card does."""
+    agent = websocket.request.headers.get("User-Agent", "") if websocket.request else ""
+    if agent.startswith("notebook/"):
+        return unquote(agent.removeprefix("notebook/"))[:40]
+    return "browser" if agent.startswith("Mozilla/") else "program"

@@ -15,11 +15,11 @@ from traitlets import Int, Unicode
 from websockets.asyncio.connection import Connection
 
 from client.frames import FIELDS, Frame, Head, header_lines, shown_bytes
-from client.passed import Line, Passed
+from client.passed import Line, Passed, who
 from client.space_time import diagram, shown_seconds, style_of
-from client.widget import Client, remember
+from client.widget import Client, forget, remember
 from server import Joined, Server
-from server.card import Card, Painter, mimebundle, who
+from server.card import Card, Painter, mimebundle
 
 KEPT = 500  # events
 ROWS = 100  # of them in the table
@@ -144,7 +144,11 @@ class Wire:
             self._source.watchers.discard(self._watch)
         for line in self._lines:
             line.stop()
-        self._painter.changed()
+        forget(self)
+        self._paint()
+
+    async def wait_closed(self) -> None:
+        """Return at once: nothing is left to be done after :meth:`close`."""
 
     # Watching
 

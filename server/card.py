@@ -109,7 +109,7 @@ class ServerCard(Card):
             self.show_badge("stopped", "stopped")
             self._body.value = _body("<p>Run the cell again to start it.</p>")
             return
-        names = sorted(who(websocket) for websocket in server.connections)
+        names = sorted(_who(websocket) for websocket in server.connections)
         self.show_badge("running", f"running · {len(names)} connected")
         chips = "".join(_chip(name) for name in names[:NAMES_SHOWN])
         if len(names) > NAMES_SHOWN:
@@ -174,7 +174,7 @@ def _body(html: str) -> str:
     return f'<div class="course-body">{html}</div>'
 
 
-def who(websocket: "ServerConnection") -> str:
+def _who(websocket: "ServerConnection") -> str:
     """Return what a client calls itself in its User-Agent header, in words."""
     agent = websocket.request.headers.get("User-Agent", "") if websocket.request else ""
     if agent.startswith("notebook/"):

@@ -44,13 +44,13 @@ class Server:
 
     def __init__(self, exercise: str, handler: Handler, *, origins: frozenset[str] = frozenset()):
         self.exercise = exercise
+        self.watchers: set[Callable[[Any], None]] = set()  # told of each connection, as it begins
         self.handler = handler
         self.first_handler = handler  # that of the exercise, while `handler` is the learner's
         self.options: Mapping[str, Any] = {}  # what `first_handler` was made with
         self.port = 0
         self.failure: Exception | None = None  # what the handler raised last
         self.parks = True  # whether a connection whose handler raised waits for the next one
-        self.watchers: set[Callable[[Any], None]] = set()  # told of each connection, as it begins
         self._origins = origins
         self._websockets: WebSocketServer | None = None
         self._heart: asyncio.Task[None] | None = None
@@ -177,8 +177,8 @@ class Server:
 
     def _accept(self, *arguments: Any, **options: Any) -> Connection:
         websocket = Connection(*arguments, **options)
-        websocket.watchers = self.watchers
         self._accepted.add(websocket)
+        websocket.watchers = self.watchers
         return websocket
 
     async def _converse(self, websocket: ServerConnection) -> None:

@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Frame as LibraryFrame
 from websockets.frames import Opcode
 
-from client import ChatClient, ConnectClient, CounterClient, Wire
+from client import ChatClient, ConnectClient, CounterClient, Wire, close_all, widget
 from client.frames import Frame, Head
 from client.space_time import moments
 from client.wire import KEPT, ROWS
@@ -23,6 +23,14 @@ from server import Joined
 from server.tap import CopyingTransport, listen
 from tests.test_frames import library_parse
 from tests.wire import ask, guests, hear, say, serving, until, within
+
+
+@pytest.fixture(autouse=True)
+def close_wires():
+    """Close what a test leaves open, which else the next `close_all` would find."""
+    yield
+    for made in [made for made in widget._open if isinstance(made, Wire)]:
+        made.close()
 
 
 def kinds(wire: Wire, *routes: str) -> list[str]:
@@ -379,6 +387,16 @@ async def test_without_a_wire_a_connection_is_as_websockets_made_it():
             assert "data_received" not in vars(websocket)
         ada.close()
         await within(ada.wait_closed())
+
+
+async def test_close_all_closes_it_and_what_was_seen_stays():
+    async with serving("counter", port=0) as server, guests(server.url, 1) as (ada,):
+        await hear(ada)
+        wire = Wire(server, view="table")
+        await within(close_all())
+        assert wire.is_closed and not server.watchers and wire not in widget._open
+        assert "closed · 2 passed" in wire._card._head.value
+        assert wire._panel.html.count("data-number") == 2
 
 
 async def test_a_listener_that_raises_does_no_harm_and_listens_no_more(caplog):
