@@ -3,10 +3,13 @@
 import asyncio
 import gc
 import json
+import os
 import random
 import re
+import sys
 from contextlib import asynccontextmanager, suppress
 from html import unescape
+from pathlib import Path
 
 import pytest
 from websockets.asyncio.client import connect
@@ -23,6 +26,8 @@ from server import Joined
 from server.tap import CopyingTransport, listen
 from tests.test_frames import library_parse
 from tests.wire import ask, guests, hear, say, serving, until, within
+
+OTHER_KERNEL = Path(__file__).parent / "other_kernel.py"
 
 
 @pytest.fixture(autouse=True)
@@ -454,11 +459,29 @@ async def test_what_lets_somebody_in_is_not_shown():
                 assert not re.search("4711|abc|s3cret", everything)
 
 
-async def test_the_wire_of_another_kernel_is_out_of_sight():
-    wire = Wire(Joined(1, {"exercise": "chat", "notebook": "x.ipynb", "connections": 1}))
-    assert "another kernel" in wire._detail.value
-    assert "<code>Wire(ada)</code>" in wire._detail.value
-    wire.close()
+async def test_the_wire_of_another_kernel_is_out_of_sight_but_that_of_a_client_is_not():
+    pipes = {"stdin": asyncio.subprocess.PIPE, "stdout": asyncio.subprocess.PIPE}
+    environment = os.environ | {"PYTHONPATH": str(OTHER_KERNEL.parents[1])}
+    program = [sys.executable, str(OTHER_KERNEL)]
+    other = await asyncio.create_subprocess_exec(*program, **pipes, env=environment)
+    try:
+        other.stdin.write(b"start typing_indicator\n")
+        assert b'"Server"' in await within(other.stdout.readline())
+        async with serving("typing_indicator") as joined:
+            assert isinstance(joined, Joined)
+            wire = Wire(joined)
+            assert "another kernel" in wire._detail.value
+            assert "<code>Wire(ada)</code>" in wire._detail.value
+            wire.close()
+            ada = ChatClient(joined, "Ada")
+            wire = Wire(ada)
+            await ada.until(lambda: ada.username)
+            assert kinds(wire)[:3] == ["request", "response", "text"]
+            ada.close()
+            await within(ada.wait_closed())
+    finally:
+        other.stdin.close()
+        await within(other.wait())
 
 
 async def test_wrong_arguments_are_refused_in_words():
