@@ -141,9 +141,11 @@ class Line:
         answered = at_server_over if self.at_server else websocket.response is not None
         self._from_client = Stream(midway=asked)
         self._from_server = Stream(is_response=True, midway=answered)
-        self._is_handshake = asked
-        if asked:
-            self._note(self, True, read_head(websocket.request.serialize()), True)
+        head = read_head(websocket.request.serialize()) if asked else None
+        self._is_handshake = head is not None and head.wants_websocket
+        if not self._is_handshake:
+            return
+        self._note(self, True, head, True)
         if answered and websocket.response is not None:
             self._note(self, False, read_head(websocket.response.serialize()), True)
             self._name()

@@ -16,7 +16,6 @@ MOMENTS = 30  # that are drawn
 LANES = 8  # clients that have a line of their own
 AT_ONCE = 0.005  # seconds within which a message that goes to many counts as one
 LANE, ROW, FALL = 84, 30, 13  # pixels: between two lines, between two moments, of an arrow
-OTHERS = "others"
 
 
 @dataclass(slots=True)
@@ -69,9 +68,13 @@ def moments(events: Iterable[Passed]) -> list[Moment]:
     return found
 
 
-def diagram(events: Sequence[Passed], open_lines: Iterable[Line]) -> str:
-    """Return the HTML of the picture of what passed last."""
-    drawn = moments(events)[-MOMENTS:]
+def diagram(drawn: Sequence[Moment], open_lines: Iterable[Line]) -> str:
+    """Return the HTML of the picture of some moments.
+
+    Args:
+        drawn: What is to be seen, oldest first.
+        open_lines: The connections that were open then, also those on which nothing passed.
+    """
     lanes = Lanes(drawn, open_lines)
     height = ROW * len(drawn) + 8
     arrows = "".join(
@@ -98,17 +101,17 @@ class Lanes:
         self._open = set(open_lines)
         lines = {event.line for moment in drawn for event in moment.events} | self._open
         clients = list(dict.fromkeys(w.label for w in sorted(lines, key=lambda line: line.number)))
+        self._others = SERVER  # where those are who have no line of their own
         if len(clients) > LANES:
             # Those who have said something last are those to be looked at.
             spoke = [m.first.line.label for m in reversed(drawn) if m.first.from_client]
             chosen = list(dict.fromkeys([*spoke, *clients]))[: LANES - 1]
-            others = f"{len(clients) - len(chosen)} {OTHERS}"
-            clients = [*(name for name in clients if name in chosen), others]
+            self._others = f"{len(clients) - len(chosen)} others"
+            clients = [*(name for name in clients if name in chosen), self._others]
         middle = (len(clients) + 1) // 2
         self.names = [*clients[:middle], SERVER, *clients[middle:]]
         self.width = LANE * len(self.names)
         self._places = {name: LANE // 2 + LANE * i for i, name in enumerate(self.names)}
-        self._others = next((name for name in clients if name.endswith(f" {OTHERS}")), SERVER)
 
     def place(self, label: str) -> int:
         """Return how far from the left the line of somebody is, in pixels."""

@@ -15,8 +15,8 @@ from traitlets import Int, Unicode
 from websockets.asyncio.connection import Connection
 
 from client.frames import FIELDS, Frame, Head, header_lines, shown_bytes
-from client.passed import Line, Passed, who
-from client.space_time import diagram, shown_seconds, style_of
+from client.passed import SERVER, Line, Passed, who
+from client.space_time import MOMENTS, diagram, moments, shown_seconds, style_of
 from client.widget import Client, forget, remember
 from server import Joined, Server
 from server.card import Card, Painter, mimebundle
@@ -99,6 +99,7 @@ class Wire:
         self._lines: list[Line] = []
         self._lines_begun = 0
         self._until: int | None = None  # the number of the last event that is drawn, if paused
+        self._oldest_drawn = 0
         self._name = _name_of(watched)
         self._source = watched._connection if isinstance(watched, Client) else watched
         self._painter = Painter(self._paint, REPAINT)
@@ -127,11 +128,11 @@ class Wire:
         self._painter.changed()
 
     def older(self) -> None:
-        """Pause, and go back by as much as the table shows."""
-        oldest = self.seen[0].number if self.seen else 0
-        last = self.passed if self._until is None else self._until
-        self._until = max(last - ROWS, min(oldest + ROWS - 1, self.passed))
-        self._painter.changed()
+        """Pause, and go back to what was before the oldest that is drawn now."""
+        self.pause()
+        if self.seen and self._oldest_drawn > self.seen[0].number:
+            self._until = self._oldest_drawn - 1
+        self._paint()
 
     def show(self, view: str) -> None:
         """Show the "diagram" or the "table"."""
@@ -169,7 +170,7 @@ class Wire:
         self._lines.append(Line(websocket, self._lines_begun, self._note, self._labels))
 
     def _labels(self) -> set[str]:
-        return {line.label for line in self._lines if line.is_open and line.known_label}
+        return {SERVER} | {line.label for line in self._lines if line.is_open and line.known_label}
 
     def _note(
         self, line: Line, from_client: bool, what: Frame | Head | None, was_before: bool
@@ -233,13 +234,17 @@ class Wire:
         last = self.passed if self._until is None else self._until
         events = [event for event in self.seen if event.number <= last]
         if self._views.value == "table":
-            self._panel.html = table(events[-ROWS:])
+            rows = events[-ROWS:]
+            self._oldest_drawn = rows[0].number if rows else 0
+            self._panel.html = table(rows)
         else:
+            drawn = moments(events)[-MOMENTS:]
+            self._oldest_drawn = drawn[0].first.number if drawn else 0
             lines = [line for line in self._lines if line.is_open and 0 < line.first <= last]
-            self._panel.html = diagram(events, lines)
-        self._paint_state(len(events))
+            self._panel.html = diagram(drawn, lines)
+        self._paint_state()
 
-    def _paint_state(self, drawable: int) -> None:
+    def _paint_state(self) -> None:
         paused = self._until is not None
         self._pause.description = "Go on" if paused else "Pause"
         state, words = "running", "watching"

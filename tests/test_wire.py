@@ -10,6 +10,7 @@ import sys
 from contextlib import asynccontextmanager, suppress
 from html import unescape
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from websockets.asyncio.client import connect
@@ -345,6 +346,11 @@ async def test_pause_older_and_close():
         for _ in range(9):
             wire.older()
         assert 'data-number="1"' in painted(wire)
+        wire.show("diagram")
+        wire.resume()
+        for _ in range(20):
+            wire.older()
+        assert 'data-number="1"' in painted(wire)
         wire.resume()
         assert "decrement" in painted(wire)
 
@@ -362,6 +368,23 @@ async def test_pause_older_and_close():
         await say(ada, {"type": "increment"})
         while (await hear(ada))["value"] != 121:
             pass
+
+
+@pytest.mark.parametrize("name", ["server", "3 others", "<b title='x'>", "a" * 100])
+async def test_whatever_a_client_calls_itself_it_has_a_line_of_its_own(name):
+    async with serving("counter", port=0) as server:
+        wire = Wire(server)
+        async with connect(server.url, user_agent_header=f"notebook/{quote(name)}") as odd:
+            await hear(odd)
+            async with guests(server.url, 10) as others:
+                await say(odd, {"type": "increment"})
+                while (await hear(others[-1]))["value"] != 1:
+                    pass
+                html = painted(wire)
+        names = [unescape(shown) for shown in re.findall("<b title='(.*?)'>", html)]
+        label = "server 2" if name == "server" else name[:40]
+        assert label in names and "4 others" in names and names.count("server") == 1
+        assert html.count("<b title='") == len(names) == 9
 
 
 async def test_a_held_picture_shows_who_was_there_then():
