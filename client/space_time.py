@@ -37,13 +37,20 @@ class Copies:
         self._moments: list[Moment] = []
         self._had: Counter[Line] = Counter()
 
-    def add(self, event: Passed) -> Moment | None:
+    def add(self, event: Passed, spoke: int) -> Moment | None:
         """Take one copy. Returns a moment if it is the first one of its message.
 
-        Somebody may be sent the same twice: the second copy is of the second message.
+        Somebody may be sent the same twice: the second copy is of the second message. And what
+        was sent before somebody spoke is no answer to them.
+
+        Args:
+            event: The copy.
+            spoke: The number of what the client on this line has said last.
         """
         which = self._had[event.line]
-        self._had[event.line] += 1
+        while which < len(self._moments) and self._moments[which].first.number < spoke:
+            which += 1
+        self._had[event.line] = which + 1
         if which < len(self._moments):
             self._moments[which].events.append(event)
             return None
@@ -55,7 +62,10 @@ def moments(events: Iterable[Passed]) -> list[Moment]:
     """Return what passed, with the copies of one message put together."""
     found: list[Moment] = []
     recent: dict[tuple[bytes, bytes], Copies] = {}
+    spoke: dict[Line, int] = {}
     for event in events:
+        if event.from_client:
+            spoke[event.line] = event.number
         if not isinstance(event.what, Frame) or event.from_client or event.seconds is None:
             found.append(Moment([event]))
             continue
@@ -63,7 +73,7 @@ def moments(events: Iterable[Passed]) -> list[Moment]:
         copies = recent.get(content)
         if copies is None or event.seconds - copies.began > AT_ONCE:
             copies = recent[content] = Copies(event.seconds)
-        if (moment := copies.add(event)) is not None:
+        if (moment := copies.add(event, spoke.get(event.line, 0))) is not None:
             found.append(moment)
     return found
 

@@ -157,6 +157,21 @@ async def test_a_broadcast_is_one_message_in_and_one_out_for_each():
         assert len(set(starts)) == 1 and len(set(ends)) == 3, "a fan from one point to three"
 
 
+async def test_equal_answers_to_two_clients_are_no_broadcast():
+    async def echo(websocket):
+        async for text in websocket:
+            await websocket.send(text)
+
+    async with serving(echo, port=0) as server, guests(server.url, 2) as (ada, bob):
+        wire = Wire(server)
+        for websocket in (ada, bob, bob, ada):
+            await say(websocket, "same")
+            assert await within(websocket.recv()) == "same"
+        drawn = [m for m in moments(wire.seen) if m.first.kind == "text"]
+        assert [len(m.events) for m in drawn] == [1] * 8
+        assert [m.first.from_client for m in drawn] == [True, False] * 4
+
+
 async def test_frames_that_are_written_to_the_transport_itself_are_seen():
     async def handler(websocket):
         await websocket.wait_closed()
