@@ -2,9 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
-from datetime import datetime
-from html import escape
+from dataclasses import dataclass
 from pathlib import Path
 from time import time
 from typing import Any
@@ -14,10 +12,11 @@ from ipywidgets import HTML, Button, HBox, Layout, ToggleButtons
 from traitlets import Int, Unicode
 from websockets.asyncio.connection import Connection
 
-from client.frames import FIELDS, Frame, Head, header_lines, shown_bytes
+from client.frames import Frame, Head
 from client.passed import SERVER, Line, Passed, who
-from client.space_time import MOMENTS, diagram, moments, shown_seconds, style_of
+from client.space_time import MOMENTS, diagram, moments
 from client.widget import Client, forget, remember
+from client.wire_table import detail, table
 from server import Joined, Server
 from server.card import Card, Painter, mimebundle
 
@@ -25,19 +24,6 @@ KEPT = 500  # events
 ROWS = 100  # of them in the table
 REPAINT = 0.25  # seconds between two paintings, at least
 HERE = Path(__file__).parent
-
-# What the lines of a handshake are for (RFC 6455, sections 1.3 and 4).
-PURPOSES = {
-    "host": "which server is meant",
-    "upgrade": "this connection shall speak WebSocket from now on, and HTTP no more",
-    "connection": "the line Upgrade is meant for the very next computer on the way",
-    "sec-websocket-key": "16 random bytes; the answer must be made of them",
-    "sec-websocket-version": "the version of the protocol: there is only 13",
-    "sec-websocket-accept": "made of the key: whoever answers does speak WebSocket",
-    "sec-websocket-extensions": "such as compression",
-    "origin": "which web page asks; the server may refuse it",
-    "user-agent": "what the client calls itself",
-}
 
 
 class Panel(AnyWidget):
@@ -48,6 +34,21 @@ class Panel(AnyWidget):
     html = Unicode().tag(sync=True)
     label = Unicode().tag(sync=True)
     selected = Int(0).tag(sync=True)
+
+
+@dataclass
+class Held:
+    """What there is to be drawn at one moment.
+
+    Attributes:
+        events: Oldest first.
+        lines: The connections that were open.
+        last: The number of the last event that is drawn.
+    """
+
+    events: list[Passed]
+    lines: list[Line]
+    last: int
 
 
 class Wire:
@@ -98,7 +99,7 @@ class Wire:
         self._began = time()
         self._lines: list[Line] = []
         self._lines_begun = 0
-        self._until: int | None = None  # the number of the last event that is drawn, if paused
+        self._held: Held | None = None  # what there was when it was paused
         self._oldest_drawn = 0
         self._name = _name_of(watched)
         self._source = watched._connection if isinstance(watched, Client) else watched
@@ -112,26 +113,27 @@ class Wire:
 
     def choose(self, number: int) -> None:
         """Show the bytes of the event with this number. With 0, show none."""
-        self.chosen = next((event for event in self.seen if event.number == number), None)
+        known = [*(self._held.events if self._held else []), *self.seen]
+        self.chosen = next((event for event in known if event.number == number), None)
         self._panel.selected = number if self.chosen else 0
         self._detail.value = detail(self.chosen, self._began) if self.chosen else ""
 
     def pause(self) -> None:
         """Draw nothing new, so that one can look. What passes is kept all the same."""
-        if self._until is None:
-            self._until = self.passed
+        if self._held is None:
+            self._held = Held(list(self.seen), self._open_lines(), self.passed)
             self._painter.changed()
 
     def resume(self) -> None:
         """Draw what passes, live."""
-        self._until = None
+        self._held = None
         self._painter.changed()
 
     def older(self) -> None:
         """Pause, and go back to what was before the oldest that is drawn now."""
         self.pause()
-        if self.seen and self._oldest_drawn > self.seen[0].number:
-            self._until = self._oldest_drawn - 1
+        if self._held.events and self._oldest_drawn > self._held.events[0].number:
+            self._held.last = self._oldest_drawn - 1
         self._paint()
 
     def show(self, view: str) -> None:
@@ -214,7 +216,7 @@ class Wire:
         self._loop.call_soon_threadsafe(function, *arguments)
 
     def _pause_or_resume(self) -> None:
-        if self._until is None:
+        if self._held is None:
             self.pause()
         else:
             self.resume()
@@ -231,8 +233,8 @@ class Wire:
                 "there. Here you can watch a client, for example <code>Wire(ada)</code>.</div>"
             )
             return
-        last = self.passed if self._until is None else self._until
-        events = [event for event in self.seen if event.number <= last]
+        shown = self._held or Held(list(self.seen), self._open_lines(), self.passed)
+        events = [event for event in shown.events if event.number <= shown.last]
         if self._views.value == "table":
             rows = events[-ROWS:]
             self._oldest_drawn = rows[0].number if rows else 0
@@ -240,22 +242,26 @@ class Wire:
         else:
             drawn = moments(events)[-MOMENTS:]
             self._oldest_drawn = drawn[0].first.number if drawn else 0
-            lines = [line for line in self._lines if line.is_open and 0 < line.first <= last]
+            lines = [line for line in shown.lines if line.first <= shown.last]
             self._panel.html = diagram(drawn, lines)
         self._paint_state()
 
+    def _open_lines(self) -> list[Line]:
+        """Return the connections on which something has passed, and more may."""
+        return [line for line in self._lines if line.is_open and line.first]
+
     def _paint_state(self) -> None:
-        paused = self._until is not None
-        self._pause.description = "Go on" if paused else "Pause"
+        self._pause.description = "Go on" if self._held else "Pause"
         state, words = "running", "watching"
         if self.is_closed:
             state, words = "stopped", "closed"
-        elif paused:
+        elif self._held:
             state, words = "connecting", "paused"
         self._card.show_badge(state, f"{words} · {self.passed:,} passed")
-        kept = f"the last {KEPT} are kept" if self.passed > KEPT else "click one to see its bytes"
-        newer = f"{self.passed - self._until:,} newer" if paused else kept
-        self._count.value = f'<span class="course-quiet">{newer}</span>'
+        hint = f"the last {KEPT} are kept" if self.passed > KEPT else "click one to see its bytes"
+        if self._held:
+            hint = f"{self.passed - self._held.last:,} newer"
+        self._count.value = f'<span class="course-quiet">{hint}</span>'
 
     def __repr__(self) -> str:
         return f"<Wire of {self._name}, {self.passed} passed>"
@@ -274,77 +280,3 @@ def _name_of(watched: Any) -> str:
             return "your server"
         case _:
             return f"the {watched.exercise} server"
-
-
-def table(events: Sequence[Passed]) -> str:
-    """Return the HTML of the table of what has passed, one row for each event."""
-    names = ["", "s", "from → to", "what", "FIN", "masked", "bytes", "payload"]
-    head = "".join(f"<th>{name}</th>" for name in names)
-    rows = "".join(map(_row, events))
-    none = "" if events else '<p class="course-body">Nothing has passed yet.</p>'
-    return f'<table class="wire-table"><thead><tr>{head}</tr></thead>{rows}</table>{none}'
-
-
-def _row(event: Passed) -> str:
-    fin = masked = length = ""
-    if isinstance(event.what, Frame):
-        fin, masked = str(int(event.what.fin)), "yes" if event.what.is_masked else "no"
-        length = f"{event.what.length:,}"
-    cells = [str(event.number), shown_seconds(event), event.route, event.kind, fin, masked, length]
-    shown = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
-    return (
-        f'<tr class="wire-row wire-{style_of(event)}" data-number="{event.number}">{shown}'
-        f"<td><bdi>{escape(event.meaning)}</bdi></td></tr>"
-    )
-
-
-def detail(event: Passed, began: float) -> str:
-    """Return the HTML of all that is known of one event."""
-    when = "before this Wire was made"
-    if event.seconds is not None:
-        when = datetime.fromtimestamp(began + event.seconds).strftime("%H:%M:%S.%f")[:-3]
-    title = f"{event.number} · {event.route} · {event.kind} · {when}"
-    match event.what:
-        case Frame() as frame:
-            shown = frame_detail(frame)
-        case Head() as head:
-            shown = head_detail(head)
-        case _:
-            shown = f"<p>{escape(event.meaning)}</p>"
-    return f'<div class="course-body wire-detail"><b><bdi>{escape(title)}</bdi></b>{shown}</div>'
-
-
-def frame_detail(frame: Frame) -> str:
-    """Return the HTML of a frame's bytes, and of what each of them says."""
-    fields = [(FIELDS.index(field.name), field) for field in frame.fields]
-    marked = " ".join(
-        f'<span class="wire-field-{i}" title="{field.name}">{shown_bytes(field.bytes)}</span>'
-        for i, field in fields
-    )
-    rest = frame.length - frame.missing - len(frame.payload)
-    more = f" … and {rest:,} bytes more" if rest else ""
-    rows = [
-        (f"<span class='wire-field-{i}'>{field.name}</span>", escape(field.meaning))
-        for i, field in fields
-    ]
-    if frame.is_masked and frame.payload:
-        unmasked = f"<code>{shown_bytes(frame.unmasked)}</code>"
-        rows.append(("payload, unmasked", f"{unmasked}<br><bdi>{escape(frame.meaning)}</bdi>"))
-    if frame.missing:
-        rows.append(("never came", f"{frame.missing:,} bytes"))
-    return f'<code class="wire-bytes">{marked}{more}</code>{_rows(rows)}'
-
-
-def head_detail(head: Head) -> str:
-    """Return the HTML of the lines of a handshake, and of what they are for."""
-    rows = [
-        (f"{escape(name)}: <code>{escape(value)}</code>", PURPOSES.get(name.lower(), ""))
-        for name, value in header_lines(head)
-    ]
-    body = f"<p>{escape(head.body)}</p>" if head.body else ""
-    return f'<code class="wire-bytes">{escape(head.first_line)}</code>{_rows(rows)}{body}'
-
-
-def _rows(rows: Sequence[tuple[str, str]]) -> str:
-    cells = "".join(f"<tr><th>{name}</th><td>{words}</td></tr>" for name, words in rows)
-    return f"<table>{cells}</table>"

@@ -411,12 +411,20 @@ async def test_a_held_picture_shows_who_was_there_then():
             held = painted(wire)
         await until(lambda: kinds(wire)[-1] == "end")
         assert painted(wire) == held
+        async with guests(server.url, 1) as (bob,):
+            for _ in range(KEPT):
+                await bob.send('{"type": "increment"}')
+            await until(lambda: wire.passed > 2 * KEPT)
+        assert painted(wire) == held
+        wire.choose(3)
+        assert "counter" in wire._detail.value, "what is drawn can be chosen"
         height = re.search(r'height="(\d+)"', held)[1]
         lives = re.findall(r'class="wire-life" d="M(\d+) (\d+)V(\d+)"', held)
         assert [end for _, _, end in lives] == [height] * 2
         wire.resume()
+        await until(lambda: kinds(wire)[-1] == "end")
         lives = re.findall(r'class="wire-life" d="M(\d+) (\d+)V(\d+)"', painted(wire))
-        assert int(lives[1][2]) < int(lives[0][2]), "her line has ended, the server's goes on"
+        assert int(lives[1][2]) < int(lives[0][2]), "the line has ended, the server's goes on"
         assert 'class="wire-cross"' in painted(wire)
 
 
