@@ -16,6 +16,7 @@ from client.quiz import Quiz
 from client.typing_indicator import TypingIndicatorClient
 from client.whiteboard import WhiteboardClient
 from client.widget import Client, close_all, close_button, side_by_side
+from client.wire import Wire
 
 __all__ = [
     "ChatClient",
@@ -27,6 +28,7 @@ __all__ = [
     "Quiz",
     "TypingIndicatorClient",
     "WhiteboardClient",
+    "Wire",
     "close_all",
     "close_button",
     "side_by_side",
