@@ -11,7 +11,9 @@ from client.chat import ChatClient
 from client.connect import ConnectClient
 from client.counter import CounterClient
 from client.dashboard import DashboardClient
+from client.heartbeat import Heartbeat
 from client.notifications import NotificationsClient
+from client.race import Race
 from client.typing_indicator import TypingIndicatorClient
 from client.widget import Client, close_all, close_button, side_by_side
 
@@ -21,7 +23,9 @@ __all__ = [
     "ConnectClient",
     "CounterClient",
     "DashboardClient",
+    "Heartbeat",
     "NotificationsClient",
+    "Race",
     "TypingIndicatorClient",
     "close_all",
     "close_button",

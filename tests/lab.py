@@ -227,6 +227,8 @@ class Lab:
         }
         env = {k: v for k, v in os.environ.items() if not k.startswith("JUPYTER")}
         env |= {k: str(self._home / v) for k, v in own.items()}
+        # What passes in a lab of the tests, the learner has not passed.
+        env |= {"COURSE_PROGRESS": str(self._home / "progress.json")}
         env |= {"JUPYTER_TOKEN": self._token} | self._env
         labconfig = self._home / "config" / "labconfig"
         labconfig.mkdir(parents=True)
