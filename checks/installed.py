@@ -11,7 +11,7 @@ import re
 import sys
 from pathlib import Path
 
-ROOT = Path(os.path.abspath(__file__)).parent.parent
+ROOT = Path(os.path.realpath(__file__)).parent.parent
 OLDEST_PYTHON, NEWEST_TESTED = (3, 11), (3, 13)
 OWN = ("server", "client", "checks")  # the packages of the course itself
 

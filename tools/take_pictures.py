@@ -23,6 +23,14 @@ SIZE = (900, 700)
 PEOPLE = re.compile(r"Ada.*Bob|Bob.*Ada")
 
 
+def start_here(notebook: Notebook) -> str:
+    """Let polling and a WebSocket race to the end."""
+    cell = "race = Race(every=1.0)"
+    notebook.run_cell(cell)
+    expect(notebook.output(cell)).to_contain_text("finished", timeout=20_000)
+    return cell
+
+
 def connect(notebook: Notebook) -> str:
     """Let Ada and Bob talk. Returns which cell to take a picture of."""
     cell = "side_by_side(ada, bob)"
@@ -109,6 +117,7 @@ def dashboard(notebook: Notebook) -> str:
 
 
 SCENES = {
+    "00_start_here": start_here,
     "01_connect": connect,
     "02_chat": chat,
     "03_typing_indicator": typing_indicator,
@@ -130,8 +139,8 @@ def main() -> None:
             notebook = lab.open(f"solutions/{stem}.ipynb", size=SIZE, scale=1.5)
             cell = SCENES[stem](notebook)
             picture = PICTURES / f"{stem.partition('_')[2]}.png"
-            # The row of the clients; others are inside of the cards.
-            clients = notebook.output(cell).locator(".widget-hbox").first
+            # The row of the clients, or the one card; other rows are inside of the cards.
+            clients = notebook.output(cell).locator(".widget-hbox, .course-card").first
             notebook.screenshot(picture, of=clients, style="body { background: white; }")
             print("took", picture.relative_to(ROOT))
             notebook.close()
