@@ -23,7 +23,7 @@ STYLE = """
   gap: 0 10px; align-items: center; padding: 6px 12px; }
 .course-map > div + div { border-top: 1px solid var(--jp-border-color2, #ddd); }
 .course-map > .course-next { background: var(--jp-layout-color2, #eee); }
-.course-map i { height: 8px; border-radius: 4px; background: var(--jp-border-color2, #ddd); }
+.course-map i { height: 8px; border-radius: 4px; background: var(--jp-border-color1, #bbb); }
 .course-map i b { display: block; height: 100%; border-radius: 4px; background: #2e9e4f; }
 .course-map span { color: var(--jp-ui-font-color2, #666); text-align: right; white-space: nowrap; }
 .course-map > p { margin: 0; padding: 6px 12px; font-size: 12px;
