@@ -67,7 +67,7 @@ class Race:
     """
 
     def __init__(
-        self, *, every: float = 1.0, seconds: float = 6.0, seed: int | None = None
+        self, *, every: float = 1.0, seconds: float = 5.0, seed: int | None = None
     ) -> None:
         """Start the race, in the background.
 

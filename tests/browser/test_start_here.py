@@ -20,7 +20,7 @@ def test_run_all_leaves_the_race_drawn_and_the_gap_seen(open_notebook):
     assert news >= 4
     expect(race.locator("circle.race-polling")).to_have_count(news)
     expect(race.locator("circle.race-websocket")).to_have_count(news)
-    box = race.locator("svg").bounding_box()
+    box = race.locator(".race-picture svg").bounding_box()
     assert box["width"] > 500 and box["height"] > 80
     expect(race.locator(".race-figures")).to_contain_text(re.compile(r"News came after.* ms"))
     heart = notebook.output(HEART)
