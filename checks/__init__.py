@@ -15,6 +15,7 @@ from checks.dashboard import check_dashboard, check_dashboard_client
 from checks.notifications import check_notifications, check_notifications_client
 from checks.start_here import check_handshake, check_masking
 from checks.typing_indicator import check_typing_indicator, check_typing_indicator_client
+from checks.whiteboard import check_whiteboard, check_whiteboard_client
 
 __all__ = [
     "check_chat",
@@ -31,5 +32,7 @@ __all__ = [
     "check_notifications_client",
     "check_typing_indicator",
     "check_typing_indicator_client",
+    "check_whiteboard",
+    "check_whiteboard_client",
     "course_map",
 ]

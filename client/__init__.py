@@ -13,9 +13,12 @@ from client.counter import CounterClient
 from client.dashboard import DashboardClient
 from client.heartbeat import Heartbeat
 from client.notifications import NotificationsClient
+from client.quiz import Quiz
 from client.race import Race
 from client.typing_indicator import TypingIndicatorClient
+from client.whiteboard import WhiteboardClient
 from client.widget import Client, close_all, close_button, side_by_side
+from client.wire import Wire
 
 __all__ = [
     "ChatClient",
@@ -25,8 +28,11 @@ __all__ = [
     "DashboardClient",
     "Heartbeat",
     "NotificationsClient",
+    "Quiz",
     "Race",
     "TypingIndicatorClient",
+    "WhiteboardClient",
+    "Wire",
     "close_all",
     "close_button",
     "side_by_side",

@@ -3,21 +3,30 @@
 import asyncio
 import json
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from IPython import get_ipython
 from ipywidgets import Button, HBox, Layout, Text, Widget
 
 from client.connection import ReconnectingConnection
 from server import stop
-from server.card import Card, Painter, mimebundle
+from server.card import REPAINT, Card, Painter, mimebundle
 from server.messages import Message, encode
 
 # Seconds without a change, after which a text is complete.
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.15, 0.5
 
-_open: set["Client"] = set()
-_made_by_cell: dict[str, tuple[int, list["Client"]]] = {}
+
+class Closable(Protocol):
+    """What a cell makes and `close_all` closes: a client, or a view that looks on."""
+
+    def close(self) -> None: ...
+
+    async def wait_closed(self) -> None: ...
+
+
+_open: set[Closable] = set()
+_made_by_cell: dict[str, tuple[int, list[Closable]]] = {}
 
 
 class Client:
@@ -58,7 +67,7 @@ class Client:
         self._is_there = False
         built = self.build()
         self._card = Card(self.name, built if isinstance(built, list) else [built])
-        _remember(self)
+        remember(self)
         self._connection = ReconnectingConnection(
             self.url,
             self.name,
@@ -114,6 +123,10 @@ class Client:
     def reconnect(self) -> None:
         """Connect again after :meth:`disconnect`."""
         self._connection.reconnect()
+
+    def forget_unsent(self) -> None:
+        """Forget the messages that wait for a connection."""
+        self._connection.forget_unsent()
 
     def cut(self) -> None:
         """Cut the line without a goodbye, as a pulled cable would. It comes back by itself."""
@@ -182,6 +195,13 @@ class Client:
             field.observe(lambda _: self._bridge(on_change), "value")
         return field
 
+    def bridge(self, function: Callable[..., Any]) -> Callable[..., None]:
+        """Return a function that a widget may call from any thread: it calls this one on our loop.
+
+        JupyterLab may deliver what somebody does with a mouse on another thread.
+        """
+        return lambda *arguments: self._bridge(function, *arguments)
+
     def later(self, seconds: float, function: Callable[[], Any]) -> asyncio.TimerHandle:
         """Call a function after some time, unless :meth:`cancel` of what is returned comes first.
 
@@ -191,9 +211,9 @@ class Client:
         """
         return self._loop.call_later(seconds, self._run_if_open, function)
 
-    def painter(self, paint: Callable[[], None]) -> Painter:
-        """Make a painter, which calls `paint` after changes, ten times a second at most."""
-        return Painter(lambda: self._run(paint))
+    def painter(self, paint: Callable[[], None], every: float = REPAINT) -> Painter:
+        """Make a painter, which calls `paint` after changes, at most once in `every` seconds."""
+        return Painter(lambda: self._run(paint), every)
 
     def repeat(self, every: float, function: Callable[[], Any]) -> None:
         """Call a function again and again, every so many seconds, until this client is closed."""
@@ -209,13 +229,13 @@ class Client:
         if content.get("event") == "submit":
             self._bridge(on_enter)
 
-    def _bridge(self, function: Callable[[], Any]) -> None:
+    def _bridge(self, function: Callable[..., Any], *arguments: Any) -> None:
         """Call a function on the loop of this client.
 
         JupyterLab may deliver clicks on another thread with a loop of its own. There, tasks
         would start on the wrong loop, and queues would not wake the one who waits.
         """
-        self._loop.call_soon_threadsafe(self._run, function)
+        self._loop.call_soon_threadsafe(self._run, function, *arguments)
 
     def _run(self, function: Callable[..., Any], *arguments: Any) -> None:
         """Call what an exercise brought along. What it raises is shown on the card."""
@@ -244,7 +264,7 @@ class Client:
     def _show_state(self, state: str, words: str) -> None:
         self._card.show_badge(state, words)
         if state == "closed":
-            _open.discard(self)
+            forget(self)
         was_there, self._is_there = self._is_there, state == "connected"
         if was_there and not self._is_there:
             self._run(self.lost)
@@ -342,7 +362,12 @@ def close_button() -> Button:
     return button
 
 
-def _remember(client: Client) -> None:
+def forget(client: Closable) -> None:
+    """Note that a client is closed."""
+    _open.discard(client)
+
+
+def remember(client: Closable) -> None:
     """Note which cell made a client. When that cell runs again, its former clients are closed.
 
     Otherwise each run would leave one more connection behind that nobody can see.

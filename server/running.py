@@ -44,6 +44,7 @@ class Server:
 
     def __init__(self, exercise: str, handler: Handler, *, origins: frozenset[str] = frozenset()):
         self.exercise = exercise
+        self.watchers: set[Callable[[Any], None]] = set()  # told of each connection, as it begins
         self.handler = handler
         self.first_handler = handler  # that of the exercise, while `handler` is the learner's
         self.options: Mapping[str, Any] = {}  # what `first_handler` was made with
@@ -72,6 +73,11 @@ class Server:
     def connections(self) -> set[ServerConnection]:
         """The connections that are open now."""
         return self._websockets.connections if self._websockets else set()
+
+    @property
+    def begun(self) -> list[Connection]:
+        """The connections that have not ended, also those whose handshake is not over yet."""
+        return [w for w in self._accepted if w.is_announced and w.state is not State.CLOSED]
 
     @property
     def is_running(self) -> bool:
@@ -172,6 +178,7 @@ class Server:
     def _accept(self, *arguments: Any, **options: Any) -> Connection:
         websocket = Connection(*arguments, **options)
         self._accepted.add(websocket)
+        websocket.watchers = self.watchers
         return websocket
 
     async def _converse(self, websocket: ServerConnection) -> None:
