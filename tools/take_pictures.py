@@ -24,6 +24,14 @@ SIZE = (900, 700)
 PEOPLE = re.compile(r"Ada.*Bob|Bob.*Ada")
 
 
+def start_here(notebook: Notebook) -> str:
+    """Let polling and a WebSocket race to the end."""
+    cell = "race = Race(every=1.0)"
+    notebook.run_cell(cell)
+    expect(notebook.output(cell)).to_contain_text("finished", timeout=20_000)
+    return cell
+
+
 def connect(notebook: Notebook) -> str:
     """Let Ada and Bob talk. Returns which cell to take a picture of."""
     cell = "side_by_side(ada, bob)"
@@ -158,6 +166,7 @@ bob.draw([(30, 422), (770, 422)], color="#2e7d32", width=8)
 """.strip()
 
 SCENES = {
+    "00_start_here": start_here,
     "01_connect": connect,
     "02_chat": chat,
     "03_typing_indicator": typing_indicator,
