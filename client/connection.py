@@ -10,6 +10,8 @@ from urllib.parse import quote
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 
+from server.certificate import context_for
+
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0  # seconds between two attempts to connect
 STEADY = 5.0  # seconds after which a connection counts as one that works
 FAREWELL = 2.0  # seconds that a server has to answer a goodbye
@@ -116,6 +118,7 @@ class ReconnectingConnection:
                 reconnect_delays=back_off,
                 process_exception=self._on_failed_attempt,
                 create_connection=AbortableConnection,
+                ssl=context_for(self._url),
             )
             async with aclosing(attempts.__aiter__()) as websockets:
                 async for websocket in websockets:
