@@ -12,6 +12,7 @@ from client.connect import ConnectClient
 from client.counter import CounterClient
 from client.dashboard import DashboardClient
 from client.notifications import NotificationsClient
+from client.teacher import TeacherView
 from client.typing_indicator import TypingIndicatorClient
 from client.widget import Client, close_all, close_button, side_by_side
 
@@ -22,6 +23,7 @@ __all__ = [
     "CounterClient",
     "DashboardClient",
     "NotificationsClient",
+    "TeacherView",
     "TypingIndicatorClient",
     "close_all",
     "close_button",

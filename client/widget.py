@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from IPython import get_ipython
 from ipywidgets import Button, HBox, Layout, Text, Widget
@@ -16,8 +16,17 @@ from server.messages import Message, encode
 # Seconds without a change, after which a text is complete.
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.15, 0.5
 
-_open: set["Client"] = set()
-_made_by_cell: dict[str, tuple[int, list["Client"]]] = {}
+
+class Closable(Protocol):
+    """What a cell makes and `close_all` closes: a client, or a view that looks on."""
+
+    def close(self) -> None: ...
+
+    async def wait_closed(self) -> None: ...
+
+
+_open: set[Closable] = set()
+_made_by_cell: dict[str, tuple[int, list[Closable]]] = {}
 
 
 class Client:
@@ -58,7 +67,7 @@ class Client:
         self._is_there = False
         built = self.build()
         self._card = Card(self.name, built if isinstance(built, list) else [built])
-        _remember(self)
+        remember(self)
         self._connection = ReconnectingConnection(
             self.url,
             self.name,
@@ -244,7 +253,7 @@ class Client:
     def _show_state(self, state: str, words: str) -> None:
         self._card.show_badge(state, words)
         if state == "closed":
-            _open.discard(self)
+            forget(self)
         was_there, self._is_there = self._is_there, state == "connected"
         if was_there and not self._is_there:
             self._run(self.lost)
@@ -342,7 +351,12 @@ def close_button() -> Button:
     return button
 
 
-def _remember(client: Client) -> None:
+def forget(client: Closable) -> None:
+    """Note that a client is closed."""
+    _open.discard(client)
+
+
+def remember(client: Closable) -> None:
     """Note which cell made a client. When that cell runs again, its former clients are closed.
 
     Otherwise each run would leave one more connection behind that nobody can see.

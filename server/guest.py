@@ -38,6 +38,11 @@ class Guest(Connection):
         self.since = datetime.now()
         super().connection_made(transport)
 
+    def cut_off(self) -> None:
+        """End the connection and its handler at once. Does nothing if both have ended."""
+        if hasattr(self, "transport"):  # or else the TLS handshake, which has a deadline, goes on
+            super().cut_off()
+
     def count(self) -> None:
         """Count what is sent from now on. It costs a little, so it begins when somebody looks."""
         if not isinstance(self.transport, CountingTransport):

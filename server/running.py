@@ -143,6 +143,8 @@ class Server:
             process_request=self._answer_request,
             create_connection=self._accept,
             ssl=certificate and certificate.for_server(),
+            # Who opens a connection and says nothing, or not in TLS, does not stay long.
+            ssl_handshake_timeout=certificate and 5.0,
             logger=self._door.log(),
             # Compression costs more than half of the speed, for nothing in messages this small.
             compression=None,
