@@ -20,6 +20,7 @@ BEAT = 0.1  # seconds between two looks at how late the event loop is
 REPAINT = 5  # beats
 ROWS = 100
 LONGEST = 500  # characters of what a teacher says
+NOBODY = ("Choose whose line to cut", None)
 LATE = 64 * 1024  # bytes; whoever has not read more than that is marked
 
 
@@ -58,7 +59,6 @@ class TeacherView:
         self.rows: list[tuple[str, str, str, str, int]] = []
         self._lags: deque[float] = deque(maxlen=round(1 / BEAT))
         self._counted: deque[tuple[float, int, int]] = deque(maxlen=1 + round(1 / BEAT / REPAINT))
-        self._offered: list[Guest] = []
         self._card = Card(f"Teacher's view: {server.exercise}", self._build())
         remember(self)
         self._beats = 0
@@ -76,7 +76,8 @@ class TeacherView:
             "Pause", self.pause_or_go_on, tooltip="What clients send waits until you go on"
         )
         self.clear_button = self._button("Clear", self.clear, tooltip="Begin anew")
-        self.choice = Dropdown(layout=Layout(flex="1 1 160px", width="auto"))
+        self.choice = Dropdown(options=[NOBODY], layout=Layout(flex="1 1 160px", width="auto"))
+        self.choice.observe(lambda _: self._bridge(lambda: None), "value")
         self.drop_button = self._button(
             "Drop", self.drop, tooltip="Cut this one's line; it comes back by itself"
         )
@@ -215,17 +216,19 @@ class TeacherView:
         if not self._can_say:
             self.field.placeholder = "The clients of this exercise show no words of yours"
         self.clear_button.disabled = self._can_clear is None
-        self.drop_button.disabled = self.drop_all_button.disabled = not guests
+        self.drop_button.disabled = self.choice.value is None
+        self.drop_all_button.disabled = not guests
 
     def _offer(self, guests: list[Guest]) -> None:
         """Let the teacher choose among those who are there; whoever is chosen stays chosen."""
         labels = [" · ".join(filter(None, self._row(guest)[:3])) for guest in guests]
-        options = tuple(zip(labels, guests, strict=True))
+        options = (NOBODY, *zip(labels, guests, strict=True))
         if options != self.choice.options:
             chosen = self.choice.value
             self.choice.options = options
-            if chosen in guests:
-                self.choice.value = chosen
+            # The browser shows nothing as chosen when the options change, until the index does.
+            self.choice.index = None
+            self.choice.index = 1 + guests.index(chosen) if chosen in guests else 0
 
     def _row(self, guest: Guest) -> tuple[str, str, str, str, int]:
         # A chat knows what its members call themselves. A learner's object may have anything there.
