@@ -13,6 +13,7 @@ from checks.counter import check_counter, check_counter_client
 from checks.dashboard import check_dashboard, check_dashboard_client
 from checks.notifications import check_notifications, check_notifications_client
 from checks.typing_indicator import check_typing_indicator, check_typing_indicator_client
+from checks.whiteboard import check_whiteboard, check_whiteboard_client
 
 __all__ = [
     "check_chat",
@@ -27,4 +28,6 @@ __all__ = [
     "check_notifications_client",
     "check_typing_indicator",
     "check_typing_indicator_client",
+    "check_whiteboard",
+    "check_whiteboard_client",
 ]

@@ -12,8 +12,10 @@ from client.connect import ConnectClient
 from client.counter import CounterClient
 from client.dashboard import DashboardClient
 from client.notifications import NotificationsClient
+from client.quiz import Quiz
 from client.teacher import TeacherView
 from client.typing_indicator import TypingIndicatorClient
+from client.whiteboard import WhiteboardClient
 from client.widget import Client, close_all, close_button, side_by_side
 
 __all__ = [
@@ -23,8 +25,10 @@ __all__ = [
     "CounterClient",
     "DashboardClient",
     "NotificationsClient",
+    "Quiz",
     "TeacherView",
     "TypingIndicatorClient",
+    "WhiteboardClient",
     "close_all",
     "close_button",
     "side_by_side",

@@ -10,9 +10,10 @@ address.protocol = address.protocol.replace("http", "ws");
 
 const badge = document.querySelector("#state");
 
-// Connects, and calls onMessage with each JSON object and onText with each other text.
-// Returns what the page can do with the connection.
-export function stayConnected({ onMessage, onText = () => {}, onState = () => {} }) {
+// Connects, and calls onMessage with each JSON object and onText with each other text. A query is
+// what the address ends with. Returns what the page can do with the connection.
+export function stayConnected({ onMessage, onText = () => {}, onState = () => {}, query = "" }) {
+  address.search = query;
   let socket = null;
   let pause = FIRST_PAUSE;
   let timer = null;

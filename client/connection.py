@@ -81,6 +81,10 @@ class ReconnectingConnection:
             self._outbox.append(text)
         self._loop.call_soon_threadsafe(self._outbox_filled.set)
 
+    def forget_unsent(self) -> None:
+        """Forget the messages that wait. Who counts what arrived knows better what to send."""
+        self._outbox.clear()
+
     def disconnect(self) -> None:
         """Close with code 1000, and stay away until :meth:`reconnect`. Any thread may call it."""
         self._loop.call_soon_threadsafe(self._leave, "disconnected")

@@ -10,7 +10,7 @@ from ipywidgets import Button, HBox, Layout, Text, Widget
 
 from client.connection import ReconnectingConnection
 from server import stop
-from server.card import Card, Painter, mimebundle
+from server.card import REPAINT, Card, Painter, mimebundle
 from server.messages import Message, encode
 
 # Seconds without a change, after which a text is complete.
@@ -124,6 +124,10 @@ class Client:
         """Connect again after :meth:`disconnect`."""
         self._connection.reconnect()
 
+    def forget_unsent(self) -> None:
+        """Forget the messages that wait for a connection."""
+        self._connection.forget_unsent()
+
     def cut(self) -> None:
         """Cut the line without a goodbye, as a pulled cable would. It comes back by itself."""
         self._connection.cut()
@@ -191,6 +195,13 @@ class Client:
             field.observe(lambda _: self._bridge(on_change), "value")
         return field
 
+    def bridge(self, function: Callable[..., Any]) -> Callable[..., None]:
+        """Return a function that a widget may call from any thread: it calls this one on our loop.
+
+        JupyterLab may deliver what somebody does with a mouse on another thread.
+        """
+        return lambda *arguments: self._bridge(function, *arguments)
+
     def later(self, seconds: float, function: Callable[[], Any]) -> asyncio.TimerHandle:
         """Call a function after some time, unless :meth:`cancel` of what is returned comes first.
 
@@ -200,9 +211,9 @@ class Client:
         """
         return self._loop.call_later(seconds, self._run_if_open, function)
 
-    def painter(self, paint: Callable[[], None]) -> Painter:
-        """Make a painter, which calls `paint` after changes, ten times a second at most."""
-        return Painter(lambda: self._run(paint))
+    def painter(self, paint: Callable[[], None], every: float = REPAINT) -> Painter:
+        """Make a painter, which calls `paint` after changes, at most once in `every` seconds."""
+        return Painter(lambda: self._run(paint), every)
 
     def repeat(self, every: float, function: Callable[[], Any]) -> None:
         """Call a function again and again, every so many seconds, until this client is closed."""
@@ -218,13 +229,13 @@ class Client:
         if content.get("event") == "submit":
             self._bridge(on_enter)
 
-    def _bridge(self, function: Callable[[], Any]) -> None:
+    def _bridge(self, function: Callable[..., Any], *arguments: Any) -> None:
         """Call a function on the loop of this client.
 
         JupyterLab may deliver clicks on another thread with a loop of its own. There, tasks
         would start on the wrong loop, and queues would not wake the one who waits.
         """
-        self._loop.call_soon_threadsafe(self._run, function)
+        self._loop.call_soon_threadsafe(self._run, function, *arguments)
 
     def _run(self, function: Callable[..., Any], *arguments: Any) -> None:
         """Call what an exercise brought along. What it raises is shown on the card."""

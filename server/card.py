@@ -37,8 +37,10 @@ GONE_ELSEWHERE = (
 class Painter:
     """Calls `paint` soon after a change, and at a bounded rate however many changes there are."""
 
-    def __init__(self, paint: Callable[[], None]) -> None:
+    def __init__(self, paint: Callable[[], None], every: float = REPAINT) -> None:
+        """Make one that calls `paint` at most once in `every` seconds."""
         self._paint = paint
+        self._every = every
         self._loop = asyncio.get_running_loop()
         self._last = float("-inf")
         self._waiting = False
@@ -47,7 +49,7 @@ class Painter:
         """Note that there is something to paint: now, if the last time was long enough ago."""
         if self._waiting:
             return
-        remaining = self._last + REPAINT - self._loop.time()
+        remaining = self._last + self._every - self._loop.time()
         if remaining <= 0:
             self._run()
         else:

@@ -117,6 +117,19 @@ def text(shortest: int, longest: int) -> Field:
     return check
 
 
+def number(lowest: float, highest: float) -> Field:
+    """Describe a field that holds a number from `lowest` to `highest`."""
+
+    def check(name: str, value: Any) -> None:
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise Refused(f"The field '{name}' must be a number, got {_kind(value)}.")
+        # Written so that it also refuses infinity, which is how Python reads 1e999.
+        if not lowest <= value <= highest:
+            raise Refused(f"The field '{name}' must be from {lowest:,} to {highest:,}.")
+
+    return check
+
+
 def _refuse_constant(name: str) -> None:
     # Python's parser takes NaN and Infinity, which no other one does.
     raise ValueError(f"{name} is not JSON")
@@ -125,6 +138,8 @@ def _refuse_constant(name: str) -> None:
 def _is_deeper(value: Any, levels: int) -> bool:
     level = [value] if isinstance(value, dict | list) else []
     for _ in range(levels):
+        if not level:
+            return False
         inner = (part.values() if isinstance(part, dict) else part for part in level)
         level = [child for part in inner for child in part if isinstance(child, dict | list)]
     return bool(level)

@@ -61,6 +61,8 @@ __all__ = [
     "free_ports",
 ]
 
+COURSE = Path(__file__).resolve().parent.parent
+
 START_SECONDS = 60.0  # a cold start on a busy machine; it usually takes 2 s
 OPEN_SECONDS = 60.0
 RUN_SECONDS = 60.0
@@ -81,6 +83,10 @@ PAGE_CONFIG = {
     "disabledExtensions": {
         "@jupyterlab/apputils-extension:announcements": True,
         "@jupyterlab/extensionmanager-extension:plugin": True,
+        # As course.py sets it in the environment of the course.
+        **json.loads((COURSE / "labconfig" / "websocket-course.json").read_text())[
+            "disabledExtensions"
+        ],
     },
 }
 

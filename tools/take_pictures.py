@@ -108,6 +108,17 @@ def dashboard(notebook: Notebook) -> str:
     return cell
 
 
+def quiz(notebook: Notebook) -> str:
+    """Choose an answer. Which one is right, the picture must not tell."""
+    cell = "quiz.question(3)"
+    notebook.run_cell('quiz = Quiz("lesson")')
+    notebook.run_cell(cell)
+    notebook.output(cell).get_by_text("With an e-mail").click()
+    expect(notebook.output(cell)).to_contain_text("answered")
+    notebook.page.mouse.move(0, 0)
+    return cell
+
+
 SCENES = {
     "01_connect": connect,
     "02_chat": chat,
@@ -115,6 +126,7 @@ SCENES = {
     "04_counter": counter,
     "05_notifications": notifications,
     "06_dashboard": dashboard,
+    "08_quiz": quiz,
 }
 
 
@@ -130,9 +142,9 @@ def main() -> None:
             notebook = lab.open(f"solutions/{stem}.ipynb", size=SIZE, scale=1.5)
             cell = SCENES[stem](notebook)
             picture = PICTURES / f"{stem.partition('_')[2]}.png"
-            # The row of the clients; others are inside of the cards.
-            clients = notebook.output(cell).locator(".widget-hbox").first
-            notebook.screenshot(picture, of=clients, style="body { background: white; }")
+            # The row of the clients, or a card that stands alone; other rows are inside of cards.
+            shown = notebook.output(cell).locator(".widget-hbox, .course-card").first
+            notebook.screenshot(picture, of=shown, style="body { background: white; }")
             print("took", picture.relative_to(ROOT))
             notebook.close()
 
