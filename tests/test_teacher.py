@@ -81,14 +81,14 @@ async def test_who_is_there():
 
 async def test_how_far_somebody_is_behind():
     async def flood(websocket):
-        for _ in range(300):
+        while websocket.transport.get_write_buffer_size() < 300_000:
             websocket.protocol.send_text(b"x" * 60_000)
             websocket.send_data()
         await websocket.wait_closed()
 
     async with looking_at(flood) as (server, view):
         stuck = await within(connect(server.url, proxy=None, max_queue=1, ping_interval=None))
-        await shows(view, lambda: view.rows and view.rows[0][4] > 1_000_000)
+        await shows(view, lambda: view.rows and view.rows[0][4] >= 300_000)
         assert "course-late" in view._people.value
         [row] = view.rows
         assert f"{row[4]:,}" in view._people.value
