@@ -12,7 +12,13 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
-from client import ChatClient, CounterClient, NotificationsClient, TeacherView
+from client import (
+    ChatClient,
+    CounterClient,
+    NotificationsClient,
+    TeacherView,
+    WhiteboardClient,
+)
 from server import start
 from server.guest import messages_in
 from tests.wire import DEADLINE, guests, hear, say, serving, until, within
@@ -259,6 +265,17 @@ async def test_clear_where_the_exercise_can():
         await ada.until(lambda: ada.value == 1)
         ada.close()
         await within(ada.wait_closed())
+    async with looking_at("whiteboard") as (server, view), guests(server.url, 1) as [ben]:
+        eve = WhiteboardClient(server, "Eve")
+        await shows(view, lambda: names(view) == ["Guest 1", "Eve"])
+        await say(ben, {"type": "draw_start", "x": 1, "y": 2})
+        await eve.until(lambda: eve.drawing.strokes)
+        view.clear_button.click()
+        await eve.until(lambda: not eve.drawing.strokes)
+        assert await hear(ben) == {"type": "clear"}
+        assert not server.exercise_object.drawing.strokes
+        eve.close()
+        await within(eve.wait_closed())
     async with looking_at("chat") as (_, view):
         assert view.clear_button.disabled
 
