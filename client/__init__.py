@@ -15,6 +15,7 @@ from client.heartbeat import Heartbeat
 from client.notifications import NotificationsClient
 from client.quiz import Quiz
 from client.race import Race
+from client.teacher import TeacherView
 from client.typing_indicator import TypingIndicatorClient
 from client.whiteboard import WhiteboardClient
 from client.widget import Client, close_all, close_button, side_by_side
@@ -30,6 +31,7 @@ __all__ = [
     "NotificationsClient",
     "Quiz",
     "Race",
+    "TeacherView",
     "TypingIndicatorClient",
     "WhiteboardClient",
     "Wire",
