@@ -2,8 +2,10 @@
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
+from copy import copy
 from typing import Any
 
 from checks.watchdog import Blocked
@@ -87,6 +89,34 @@ class StandIns:
         for space, key, real in self._replaced:
             space[key] = real
         self._replaced.clear()
+
+
+class Belongings:
+    """What the learner's functions keep under global names: lists, sets, dictionaries, deques.
+
+    A live server of theirs keeps its things there as well. What a check adds must not stay.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[Any, Any]] = {}
+        self._space: dict[str, Any] = {}
+
+    def begin(self, function: Any) -> None:
+        """Note what there is."""
+        self._space = getattr(unwrapped(function), "__globals__", {})
+        for name, thing in self._space.items():
+            # A notebook keeps its own history, too, as In, Out and names like _12.
+            is_theirs = name not in ("In", "Out") and not name.startswith("_")
+            if is_theirs and type(thing) in (list, set, dict, deque):
+                self._kept[name] = thing, copy(thing)
+
+    def end(self) -> None:
+        """Put it back."""
+        for name, (thing, was) in self._kept.items():
+            if thing != was:
+                thing.clear()
+                (thing.update if isinstance(thing, set | dict) else thing.extend)(was)
+            self._space[name] = thing
 
 
 def _only_on_stage(real: Callable[..., Any], stand_in: Callable[..., Any]) -> Callable[..., Any]:

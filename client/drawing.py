@@ -59,6 +59,8 @@ class Drawing:
                 stroke.color = color_of(message.get("color"))
                 stroke.width = width_of(message.get("width"))
                 if is_point(x, y):
+                    if self.strokes.pop(number, None):
+                        self.repaint()  # another server, which counts anew, has taken over
                     self.strokes[number] = stroke
                     self._lead_on(stroke, [(x, y)])
             case {"type": "draw_move", "stroke": int() | str() as number, "x": x, "y": y}:

@@ -1,5 +1,6 @@
 """The text field: no letter is lost, however fast somebody types and however slow the kernel is."""
 
+from asyncio import AbstractEventLoop, get_running_loop
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -47,12 +48,12 @@ class Field(anywidget.AnyWidget):
     shown = traitlets.Dict().tag(sync=True)  # what all pages are told
     buttons = traitlets.List().tag(sync=True)  # whose clicks they tell
 
-    def __init__(self, call: Callable[..., None], run: Callable[..., None], **options: Any) -> None:
+    def __init__(self, loop: AbstractEventLoop, run: Callable[..., None], **options: Any) -> None:
         """Make a field.
 
         Args:
-            call: Calls a function with arguments, on the thread where all of it shall happen.
-            run: Calls a function on that thread, and tells the learner what it raises.
+            loop: Where all of it happens, whatever thread a message arrives on.
+            run: Calls a function with arguments, and tells the learner what it raises.
             options: Such as `value`, `placeholder`, `disabled` and `layout`.
         """
         self._run = run
@@ -65,7 +66,7 @@ class Field(anywidget.AnyWidget):
         first = {"value": options.get("value", ""), "count": 0, "taken": {}}
         super().__init__(shown=first, **options)
         self.observe(self._note, "value")
-        self.on_msg(lambda _, content, __: call(self._take, content))
+        self.on_msg(lambda _, content, __: call_on(loop, run, self._take, content))
 
     def on_enter(self, function: Callable[[], Any]) -> None:
         """Call a function, without arguments, when somebody presses the Enter key."""
@@ -124,6 +125,21 @@ class Field(anywidget.AnyWidget):
     def _show(self) -> None:
         with self._lock:
             self.shown = {"value": self.value, "count": self._count, "taken": dict(self._taken)}
+
+
+def call_on(loop: AbstractEventLoop, function: Callable[..., None], *arguments: Any) -> None:
+    """Call a function on an event loop: at once if that runs here, and soon from elsewhere.
+
+    Soon, the text field that told of a click might hold more than when it was clicked.
+    """
+    try:
+        is_here = get_running_loop() is loop
+    except RuntimeError:  # this thread has none
+        is_here = False
+    if is_here:
+        function(*arguments)
+    else:
+        loop.call_soon_threadsafe(function, *arguments)
 
 
 def carried_over(typed: str, was: str, now: str) -> str:

@@ -1,4 +1,7 @@
 // The page of exercise 7: a sheet on which everybody draws.
+//
+// It asks the server for batches: several points in one message. With a server that does not offer
+// them it falls back to one message a point.
 
 import { stayConnected } from "./connection.js";
 import { toJSON, toSVG, fromJSON } from "./drawing.js";
@@ -8,6 +11,7 @@ const POINTER_PAUSE = 60; // milliseconds between two messages about a pen that 
 const GONE = 5000; // milliseconds after which a pen that does not move is shown no longer
 const ASKING = 4000; // milliseconds in which a second click on Clear clears
 const MOST_POINTS = 400; // in one message
+const HELLO = 1000; // milliseconds in which a server that takes batches says so
 const UNTAKEN = 2000; // messages that are kept until the server has taken them
 
 const find = (id) => document.getElementById(id);
@@ -18,7 +22,9 @@ const ink = glass.getContext("2d");
 const strokes = new Map(); // what is on the sheet, by number, in the order of the server
 const pens = new Map(); // where the pens of the others are
 let pen = null; // the number of ours
-let live = false; // whether the server takes what we draw
+let mode = null; // "batch" or "plain", once the server is known
+let noHello = null; // a timer: a server that takes batches would have said so by then
+let begun = 0; // our strokes, for a plain server
 let number = 0; // of our last message
 let untaken = []; // our messages that the server has not taken yet, in order
 let anew = false; // whether the whole sheet has to be painted once more
@@ -30,21 +36,26 @@ sessionStorage.setItem("pen", key);
 const connection = stayConnected({
   query: "batch=1",
   onState(state) {
-    if (state !== "connected") live = false;
+    clearTimeout(noHello);
+    mode = null;
+    if (state !== "connected") return;
+    beginAnew();
+    noHello = setTimeout(fallBack, HELLO);
   },
   onMessage(message) {
     switch (message.type) {
       case "hello":
-        strokes.clear();
-        pens.clear();
-        anew = true;
+        clearTimeout(noHello);
+        beginAnew(); // also when another handler takes over on this connection
         introduce();
         break;
       case "welcome":
         welcomed(message);
         break;
       case "error":
-        say(message.message);
+        // A handler has taken over that does not know batches.
+        if (mode === "batch" && !("n" in message)) fallBack();
+        else say(message.message);
         forget(message.n);
         break;
       case "pointer":
@@ -60,6 +71,14 @@ const connection = stayConnected({
   },
 });
 
+// Forgets the drawing: the server tells it once more.
+function beginAnew() {
+  strokes.clear();
+  pens.clear();
+  anew = true;
+  repaint();
+}
+
 function introduce() {
   connection.send({ type: "join", username: find("username").value.trim() || "Browser", key });
 }
@@ -69,8 +88,24 @@ function welcomed({ pen: given, taken }) {
   pen = given;
   number = Math.max(number, taken);
   forget(taken);
-  if (!live) for (const { message } of untaken) connection.send(message);
-  live = true;
+  if (mode !== "batch") for (const { message } of untaken) connection.send(message);
+  mode = "batch";
+}
+
+// Sends one message a point from now on: the server has not said that it takes several.
+function fallBack() {
+  mode = "plain";
+  for (const { message } of untaken.splice(0)) actPlainly(message);
+}
+
+// Such a server does not tell us what we did ourselves.
+function actPlainly({ n, ...message }) {
+  if (message.type === "draw_start") begun += 1;
+  const moves = message.type === "draw_points" ? message.points : [];
+  for (const [x, y] of moves) connection.send({ type: "draw_move", x, y });
+  if (!moves.length) connection.send(message);
+  if (message.type.startsWith("draw_")) take({ ...message, stroke: `own ${begun}` });
+  repaint();
 }
 
 // Changes the drawing as a message of the server says.
@@ -78,7 +113,13 @@ function take(message) {
   const stroke = strokes.get(message.stroke);
   switch (message.type) {
     case "draw_start":
-      strokes.set(message.stroke, { ...message, points: [[message.x, message.y]], painted: 0 });
+      if (strokes.delete(message.stroke)) anew = true; // another server, which counts anew
+      begin(message, message.x, message.y);
+      break;
+    case "draw_move":
+      // It may have begun before we came, and nobody told us.
+      if (!stroke) begin(message, message.fromX, message.fromY);
+      strokes.get(message.stroke).points.push([message.x, message.y]);
       break;
     case "draw_points":
       stroke?.points.push(...message.points);
@@ -91,11 +132,16 @@ function take(message) {
       strokes.clear();
       anew = true;
   }
-  if (message.pen === pen) forget(message.n);
+  if (pen !== null && message.pen === pen) forget(message.n);
   else follow(message);
 }
 
+function begin({ stroke, color = "#222222", width = 3 }, x, y) {
+  strokes.set(stroke, { color, width, points: [[x, y]], painted: 0 });
+}
+
 function follow(message) {
+  if (message.pen === undefined) return;
   const known = pens.get(message.pen) ?? {};
   if (message.type === "draw_start") pens.set(message.pen, { ...message, since: Date.now() });
   if (message.type !== "draw_points") return;
@@ -109,10 +155,11 @@ function forget(taken) {
 
 // Sends what our pen does, and keeps it until the server has taken it. `from` is where it was.
 function act(message, from) {
+  if (mode === "plain") return actPlainly(message);
   if (untaken.length >= UNTAKEN) return say("You have drawn a lot without a connection. This is not kept any more.");
   number += 1;
   untaken.push({ message: { ...message, n: number }, from });
-  if (live) connection.send(untaken.at(-1).message);
+  if (mode === "batch") connection.send(untaken.at(-1).message);
   repaint();
 }
 
@@ -179,7 +226,7 @@ function end(event) {
 for (const name of ["pointerup", "pointercancel", "lostpointercapture"]) glass.addEventListener(name, end);
 
 function hover(event) {
-  if (!live || event.timeStamp - pointerAt < POINTER_PAUSE) return;
+  if (mode !== "batch" || event.timeStamp - pointerAt < POINTER_PAUSE) return;
   pointerAt = event.timeStamp;
   const [x, y] = place(event);
   connection.send({ type: "pointer", x, y });
@@ -262,7 +309,7 @@ function say(words) {
   find("words").textContent = words;
 }
 
-find("username").addEventListener("change", () => live && introduce());
+find("username").addEventListener("change", () => mode === "batch" && introduce());
 find("undo").addEventListener("click", () => act({ type: "undo" }));
 
 let asked = null;

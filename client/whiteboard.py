@@ -1,6 +1,7 @@
 """The client of exercise 7: a sheet on which everybody draws, and what one can do with it."""
 
 import secrets
+from asyncio import TimerHandle
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -30,7 +31,7 @@ from client.widget import Client
 from server.messages import Message
 
 TICK = 0.02  # seconds between two paintings, at least
-HELLO = 0.3  # seconds in which a server that takes batches says so
+HELLO = 1.0  # seconds in which a server that takes batches says so
 ASKING = 4.0  # seconds in which a second click on Clear clears
 GONE = 5.0  # seconds after which a pen that does not move is shown no longer
 UNTAKEN = 2_000  # messages that are kept until the server has taken them
@@ -62,6 +63,7 @@ class WhiteboardClient(Client):
         self.pen: int | None = None
         self.words = ""
         self._mode: str | None = None  # "batch" or "plain", once the server is known
+        self._no_hello: TimerHandle | None = None
         self._number = 0
         self._untaken: deque[Message] = deque()  # what the server has not taken yet, in order
         self._batches: deque[tuple[int, int]] = deque()  # of the pad: its number, our number
@@ -96,7 +98,7 @@ class WhiteboardClient(Client):
         tools += [*self.save_buttons, self.upload]
         for tool in tools:
             tool.layout.width = "auto"
-        self.colors.layout.width = "44px"
+        self.colors.layout.width = "34px"
         self.upload.add_class("course-open")
         self.repeat(1.0, self._forget_idle_pens)
         return [frame, HBox(tools, layout=Layout(flex_flow="row wrap")), self.note]
@@ -164,24 +166,37 @@ class WhiteboardClient(Client):
     # What happens to it.
 
     def connected(self) -> None:
+        self._begin_anew()
+        self._no_hello = self.later(HELLO, self._fall_back)
+
+    def _begin_anew(self) -> None:
+        """Forget the drawing: the server tells it once more."""
         self.drawing.clear()
         self._pens.clear()
         self._mode = None
-        self.later(HELLO, self._no_hello)
         self._painter.changed()
 
     def lost(self) -> None:
         # What the server has not taken is sent once more, when it has told what it has taken.
         self.forget_unsent()
+        self._stop_waiting()
         self._mode = None
+
+    def _stop_waiting(self) -> None:
+        if self._no_hello is not None:
+            self._no_hello.cancel()
 
     def received(self, message: Message) -> None:
         match message:
             case {"type": "hello", "batch": True}:
+                self._stop_waiting()
+                self._begin_anew()  # also when another handler takes over on this connection
                 look = {"username": self.name[:20], "key": self._key}
                 self.send({"type": "join"} | look)
             case {"type": "welcome", "pen": int(pen), "taken": int(taken)}:
                 self._welcomed(pen, taken)
+            case {"type": "error"} if self._mode == "batch" and "n" not in message:
+                self._fall_back()  # a handler has taken over that does not know batches
             case {"type": "error", "message": str(words)}:
                 self._say(words)
                 self._forget_taken(message.get("n"))
@@ -206,12 +221,11 @@ class WhiteboardClient(Client):
         for message in self._untaken:
             self.send(message)
 
-    def _no_hello(self) -> None:
-        """Send one message a point, if the server has not said that it takes several."""
-        if self._mode is None and self.state == "connected" and not self.pen:
-            self._mode = "plain"
-            while self._untaken:
-                self._do_plain(self._untaken.popleft())
+    def _fall_back(self) -> None:
+        """Send one message a point from now on: the server has not said that it takes several."""
+        self._mode = "plain"
+        while self._untaken:
+            self._do_plain(self._untaken.popleft())
 
     def _follow_pen(self, message: Message) -> None:
         """Note who drew, and where their pen is now."""

@@ -3,19 +3,28 @@
 import asyncio
 import json
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from IPython import get_ipython
 from ipywidgets import Button, HBox, Layout, Widget
 
 from client.connection import ReconnectingConnection
-from client.field import Field
+from client.field import Field, call_on
 from server import stop
 from server.card import REPAINT, Card, Painter, mimebundle
 from server.messages import Message, encode
 
-_open: set["Client"] = set()
-_made_by_cell: dict[str, tuple[int, list["Client"]]] = {}
+
+class Closable(Protocol):
+    """What a cell makes and `close_all` closes: a client, or a view that looks on."""
+
+    def close(self) -> None: ...
+
+    async def wait_closed(self) -> None: ...
+
+
+_open: set[Closable] = set()
+_made_by_cell: dict[str, tuple[int, list[Closable]]] = {}
 
 
 class Client:
@@ -56,7 +65,7 @@ class Client:
         self._is_there = False
         built = self.build()
         self._card = Card(self.name, built if isinstance(built, list) else [built])
-        _remember(self)
+        remember(self)
         self._connection = ReconnectingConnection(
             self.url,
             self.name,
@@ -171,7 +180,7 @@ class Client:
             options: What else an ipywidgets Button takes.
         """
         button = Button(description=label, **options)
-        button.on_click(lambda _: self._call(on_click))
+        button.on_click(lambda _: call_on(self._loop, self._run, on_click))
         if field is not None:
             field.add_button(button)
         return button
@@ -191,11 +200,18 @@ class Client:
             on_change: Called after each change of the text.
             options: What else it takes: `value`, `disabled`, `layout`.
         """
-        field = Field(self._call, self._run, placeholder=placeholder, **options)
+        field = Field(self._loop, self._run, placeholder=placeholder, **options)
         field.on_enter(on_enter)
         if on_change is not None:
             field.observe(lambda _: self._bridge(on_change), "value")
         return field
+
+    def bridge(self, function: Callable[..., Any]) -> Callable[..., None]:
+        """Return a function that a widget may call from any thread: it calls this one on our loop.
+
+        JupyterLab may deliver what somebody does with a mouse on another thread.
+        """
+        return lambda *arguments: self._bridge(function, *arguments)
 
     def later(self, seconds: float, function: Callable[[], Any]) -> asyncio.TimerHandle:
         """Call a function after some time, unless :meth:`cancel` of what is returned comes first.
@@ -228,17 +244,6 @@ class Client:
         """
         self._loop.call_soon_threadsafe(self._run, function, *arguments)
 
-    def _call(self, function: Callable[..., Any], *arguments: Any) -> None:
-        """Call a function: at once on the loop of this client, and from elsewhere over the bridge.
-
-        Later, the text field that told of a click may hold more than when it was clicked.
-        """
-        try:
-            is_here = asyncio.get_running_loop() is self._loop
-        except RuntimeError:  # a thread without a loop
-            is_here = False
-        (self._run if is_here else self._bridge)(function, *arguments)
-
     def _run(self, function: Callable[..., Any], *arguments: Any) -> None:
         """Call what an exercise brought along. What it raises is shown on the card."""
         try:
@@ -266,7 +271,7 @@ class Client:
     def _show_state(self, state: str, words: str) -> None:
         self._card.show_badge(state, words)
         if state == "closed":
-            _open.discard(self)
+            forget(self)
         was_there, self._is_there = self._is_there, state == "connected"
         if was_there and not self._is_there:
             self._run(self.lost)
@@ -330,7 +335,12 @@ def close_button() -> Button:
     return button
 
 
-def _remember(client: Client) -> None:
+def forget(client: Closable) -> None:
+    """Note that a client is closed."""
+    _open.discard(client)
+
+
+def remember(client: Closable) -> None:
     """Note which cell made a client. When that cell runs again, its former clients are closed.
 
     Otherwise each run would leave one more connection behind that nobody can see.

@@ -12,17 +12,22 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
+from server.outgoing import CollectingConnection
+from server.tap import Announced
+
 Handler = Callable[[ServerConnection], Awaitable[None]]
 
 # How long a handler that is busy with one message may go on with it after it was replaced.
 GRACE = 1.0  # seconds
+# How many messages of one client are taken before others have a turn.
+IN_A_ROW = 64
 
 
 class Replaced(Exception):
     """The handler was taken away from its connection, to make room for another."""
 
 
-class Connection(ServerConnection):
+class Connection(Announced, CollectingConnection):
     """A WebSocket connection that runs one handler after another."""
 
     running: Handler | None = None  # the handler that runs now
@@ -30,6 +35,7 @@ class Connection(ServerConnection):
     _busy = False  # between taking one message and asking for the next
     _replaced = False
     _over = False  # the handler was told that the connection is closed
+    _in_a_row = 0  # messages taken since others had a turn
 
     async def run(self, handler: Handler) -> None:
         """Run a handler on this connection until it ends.
@@ -81,6 +87,13 @@ class Connection(ServerConnection):
         if self._replaced and self._task is not None:
             self._task.cancel()
             await self.loop.create_future()  # ends by that cancellation
+        # While there are messages, recv() answers without waiting, and nobody else has a turn. A
+        # client that sends thousands at once would have the server for itself. Now it fills its
+        # line instead, and is stopped by it: that is back-pressure.
+        self._in_a_row += 1
+        if self._in_a_row > IN_A_ROW:
+            self._in_a_row = 1
+            await asyncio.sleep(0)
         try:
             message = await super().recv(decode)
         except ConnectionClosed:

@@ -21,13 +21,14 @@ class Stroke:
 
     Attributes:
         number: What the server calls it: 1, 2, 3, …
-        pen: The number of the pen.
+        pen: The number of the pen, and the name of who holds it.
         points: Where it leads, as far as it is drawn.
         ended: Whether the pen has left the sheet.
     """
 
     number: int
     pen: int
+    username: str
     color: str
     width: float
     points: list[Point] = field(default_factory=list)
@@ -36,7 +37,8 @@ class Stroke:
     def begun(self) -> Message:
         """Return the message that tells where it begins."""
         [x, y] = self.points[0]
-        look = {"color": self.color, "width": self.width, "pen": self.pen}
+        look = {"color": self.color, "width": self.width}
+        look |= {"pen": self.pen, "username": self.username}
         return {"type": "draw_start", "stroke": self.number, "x": x, "y": y} | look
 
     def moves(self, first: int, until: int) -> Iterator[Message]:
@@ -56,14 +58,17 @@ class Drawing:
 
     Attributes:
         strokes: All of them by their number, in the order in which they were begun.
+        steps: How they came to be, in order: a stroke, and which of its points it got from where
+            to where. With no more points it ended.
     """
 
     def __init__(self) -> None:
         self.strokes: dict[int, Stroke] = {}
+        self.steps: list[tuple[Stroke, int, int]] = []
         self._numbers = count(1)
         self._points = 0
 
-    def begin(self, pen: int, point: Point, color: str, width: float) -> Stroke:
+    def begin(self, pen: int, name: str, point: Point, color: str, width: float) -> Stroke:
         """Begin a stroke.
 
         Raises:
@@ -71,12 +76,12 @@ class Drawing:
         """
         if len(self.strokes) >= STROKES:
             raise Refused(FULL.format(f"{STROKES:,} strokes are on it"))
-        stroke = Stroke(next(self._numbers), pen, color, width)
-        self.extend(stroke, [point])
+        stroke = Stroke(next(self._numbers), pen, name, color, width)
+        self.lead_on(stroke, [point])
         self.strokes[stroke.number] = stroke
         return stroke
 
-    def extend(self, stroke: Stroke, points: list[Point]) -> None:
+    def lead_on(self, stroke: Stroke, points: list[Point]) -> None:
         """Lead a stroke on.
 
         Raises:
@@ -84,8 +89,16 @@ class Drawing:
         """
         if self._points + len(points) > POINTS:
             raise Refused(FULL.format(f"its strokes have {POINTS:,} points"))
+        first = len(stroke.points)
         stroke.points += points
         self._points += len(points)
+        self.steps.append((stroke, first, len(stroke.points)))
+
+    def end(self, stroke: Stroke) -> None:
+        """End a stroke. It may have been cleared below the pen."""
+        stroke.ended = True
+        if stroke.number in self.strokes:
+            self.steps.append((stroke, len(stroke.points), len(stroke.points)))
 
     def takes(self, stroke: Stroke) -> bool:
         """Return whether a stroke can be led on: it is there, has not ended, is not too long."""
@@ -99,9 +112,11 @@ class Drawing:
     def remove(self, stroke: Stroke) -> None:
         """Take one stroke away."""
         del self.strokes[stroke.number]
+        self.steps = [step for step in self.steps if step[0] is not stroke]
         self._points -= len(stroke.points)
 
     def clear(self) -> None:
         """Take all strokes away."""
         self.strokes.clear()
+        self.steps = []
         self._points = 0

@@ -138,6 +138,8 @@ def _refuse_constant(name: str) -> None:
 def _is_deeper(value: Any, levels: int) -> bool:
     level = [value] if isinstance(value, dict | list) else []
     for _ in range(levels):
+        if not level:
+            return False
         inner = (part.values() if isinstance(part, dict) else part for part in level)
         level = [child for part in inner for child in part if isinstance(child, dict | list)]
     return bool(level)

@@ -1,13 +1,15 @@
 """The room: who takes part, and the one place where a message goes to many."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 from websockets.asyncio.server import ServerConnection, broadcast
 
 from server.messages import Accepted, Message, Refused, decode, encode
+from server.outgoing import CollectingConnection, takes_frames, text_frame
 
-# A member whose unread messages exceed this is dropped, or the server would keep them for ever.
-UNREAD_LIMIT = 2**20  # bytes
+# A turn in which more is said than this is written in parts, or all of it would be in memory.
+MOST_AT_ONCE = 2**16  # bytes
 
 
 class Room:
@@ -15,6 +17,7 @@ class Room:
 
     def __init__(self) -> None:
         self.members: set[ServerConnection] = set()
+        self._collected = 0  # bytes that were said in this turn of the event loop
 
     def add(self, websocket: ServerConnection) -> None:
         """Let a connection take part."""
@@ -23,18 +26,40 @@ class Room:
     def remove(self, websocket: ServerConnection) -> None:
         """Forget a connection. Does nothing if it does not take part."""
         self.members.discard(websocket)
+        if isinstance(websocket, CollectingConnection):
+            websocket.flush()  # what was said before it left, it hears
 
     def broadcast(self, message: Message, *, skip: ServerConnection | None = None) -> None:
         """Send a message to every member, except to `skip`.
 
-        It does not wait for anybody: one slow reader must not hold up all others.
+        What is said within one turn of the event loop goes out together when the turn ends. That
+        does not wait for anybody: one slow reader must not hold up all others. Whoever reads too
+        little for too long is cut off, see :mod:`server.outgoing`.
         """
-        listeners = self.members - {skip}
-        broadcast(listeners, encode(message))
-        for websocket in listeners:
-            if websocket.transport.get_write_buffer_size() > UNREAD_LIMIT:
-                # close() would wait for the very client that does not read.
-                websocket.transport.abort()
+        text = encode(message)
+        frame = text_frame(text)  # once, where the library builds it again for each client
+        others = []
+        for websocket in self.members:
+            if websocket is skip:
+                continue
+            if takes_frames(websocket):
+                websocket.collect(frame)
+            else:
+                others.append(websocket)
+        broadcast(others, text)
+        if not self._collected:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._collected += len(frame)
+        if self._collected > MOST_AT_ONCE:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Write what was collected, to each member at once."""
+        if self._collected:
+            self._collected = 0
+            for websocket in self.members:
+                if isinstance(websocket, CollectingConnection):
+                    websocket.flush()
 
 
 async def send(websocket: ServerConnection, message: Message) -> None:

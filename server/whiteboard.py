@@ -137,24 +137,20 @@ class Whiteboard:
             case "undo":
                 self.undo(pen)
             case "clear":
-                self.drawing.clear()
-                self.tell(websocket, {"type": "clear"}, pen, to_all=True)
+                self.clear(pen)
             case "pointer":
                 self.batch.broadcast(pointer(pen, place(message)), skip=websocket)
 
     # Drawing.
 
-    def begin(
-        self, websocket: ServerConnection, pen: Pen, point: Point, width: float, **more: bool
-    ) -> None:
+    def begin(self, websocket: ServerConnection, pen: Pen, point: Point, width: float) -> None:
         """Begin a stroke. If the sheet is full, the rest of what this hand draws is passed over."""
         try:
-            pen.stroke = self.drawing.begin(pen.number, point, pen.color, width)
+            pen.stroke = self.drawing.begin(pen.number, pen.username, point, pen.color, width)
         except Refused:
             pen.stroke, pen.muted = None, True
             raise
-        begun = pen.stroke.begun() | {"username": pen.username} | more
-        self.tell(websocket, begun, pen)
+        self.tell(websocket, pen.stroke.begun(), pen)
 
     def lead_on(self, websocket: ServerConnection, pen: Pen, points: list[Point]) -> None:
         """Lead the stroke of a pen on."""
@@ -166,10 +162,10 @@ class Whiteboard:
             # The sheet was cleared below the pen, or the line was cut, or the stroke is very long.
             last, width = pen.stroke.points[-1], pen.stroke.width
             self.end(websocket, pen)
-            self.begin(websocket, pen, last, width, continues=True)
+            self.begin(websocket, pen, last, width)
         stroke, first = pen.stroke, len(pen.stroke.points)
         try:
-            self.drawing.extend(stroke, points)
+            self.drawing.lead_on(stroke, points)
         except Refused:
             self.end(websocket, pen)
             pen.muted = True
@@ -181,7 +177,7 @@ class Whiteboard:
         """End the stroke of a pen, if it draws one."""
         stroke, pen.stroke = pen.stroke, None
         if stroke is not None and not stroke.ended:
-            stroke.ended = True
+            self.drawing.end(stroke)
             if stroke.number in self.drawing.strokes:  # it may have been cleared below the pen
                 self.tell(websocket, stroke.over(), pen)
 
@@ -193,7 +189,17 @@ class Whiteboard:
         self.drawing.remove(stroke)
         self.tell(None, {"type": "undo", "stroke": stroke.number}, pen, to_all=True)
 
+    def clear(self, pen: Pen | None = None) -> None:
+        """Begin with an empty sheet; without a pen it is the teacher who asks for it."""
+        self.drawing.clear()
+        self.tell(None, {"type": "clear"}, pen or Pen(0), to_all=True)
+
     # Coming and going.
+
+    @property
+    def names(self) -> dict[ServerConnection, str]:
+        """What those who are connected call themselves."""
+        return {websocket: pen.username for websocket, pen in self.pens.items()}
 
     async def join(self, websocket: ServerConnection, message: Message) -> None:
         """Give somebody the pen that they had before the line broke, or name a new one."""
@@ -213,22 +219,14 @@ class Whiteboard:
         """Show a newcomer the drawing so far, then let it hear what comes."""
         # It may take a while, and nobody shall wait for it. What is drawn meanwhile comes after.
         missed = self._missed[websocket] = deque()
-        sofar = [(s, len(s.points), s.ended) for s in self.drawing.strokes.values()]
-        for stroke, length, ended in sofar:
-            for message in self.shown(stroke, length, ended, room is self.batch):
+        for step in list(self.drawing.steps):
+            for message in told_again(*step, batch=room is self.batch):
                 await send(websocket, message)
                 await asyncio.sleep(0)  # a long drawing must not keep the others waiting
         while missed:
             await send(websocket, missed.popleft())
         del self._missed[websocket]
         room.add(websocket)
-
-    def shown(self, stroke: Stroke, length: int, ended: bool, batch: bool) -> list[Message]:
-        """Return the messages that show a stroke as it was: its first points, or all of them."""
-        several = {"type": "draw_points", "stroke": stroke.number}
-        moves = [several | {"points": stroke.points[1:length]}] if length > 1 else []
-        singles = moves if batch else list(stroke.moves(1, length))
-        return [stroke.begun(), *singles, *([stroke.over()] if ended else [])]
 
     def leave(self, websocket: ServerConnection) -> None:
         """Forget a client, whichever way it left. The stroke that it was drawing ends."""
@@ -268,6 +266,20 @@ class Whiteboard:
             missed.extend([told] if takes_batches(newcomer) else singles)
             if len(missed) > MISSED:
                 newcomer.transport.abort()
+
+
+def told_again(stroke: Stroke, first: int, until: int, batch: bool) -> list[Message]:
+    """Return the messages for one step of the drawing, as they were when it was drawn."""
+    if first == 0:
+        return [stroke.begun()]
+    if first == until:
+        return [stroke.over()]
+    several = {"type": "draw_points", "stroke": stroke.number}
+    return (
+        [several | {"points": stroke.points[first:until]}]
+        if batch
+        else list(stroke.moves(first, until))
+    )
 
 
 def place(message: Message) -> Point:

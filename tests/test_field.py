@@ -1,12 +1,14 @@
 """The text field, as a page speaks to it: on whatever thread, in whatever order."""
 
+import asyncio
+
 import pytest
 from ipywidgets import Button
 
 from client.field import PAGES_REMEMBERED, Field, carried_over
 
 
-def at_once(function, *arguments):
+def run(function, *arguments):
     function(*arguments)
 
 
@@ -19,7 +21,7 @@ class Sending(Field):
     """A field whose text is noted and cleared when somebody sends it."""
 
     def __init__(self) -> None:
-        super().__init__(at_once, at_once, value="", placeholder="Say something")
+        super().__init__(asyncio.get_running_loop(), run, placeholder="Say something")
         self.said: list[str] = []
         self.on_enter(self.say)
 
@@ -51,7 +53,7 @@ def test_what_was_typed_since_goes_behind_what_was_set(typed, was, now, expected
     assert carried_over(typed, was, now) == expected
 
 
-def test_a_newer_message_tells_all_and_an_older_one_nothing():
+async def test_a_newer_message_tells_all_and_an_older_one_nothing():
     field = Sending()
     enter = [2, "Hello", 0, "enter"]
     first, second, third = told(1, "Hell"), told(2, "Hello", sent=[enter]), told(3, "Hello W")
@@ -65,7 +67,7 @@ def test_a_newer_message_tells_all_and_an_older_one_nothing():
     assert field.value == "Wo"
 
 
-def test_two_lines_typed_before_the_page_hears_of_the_first_one():
+async def test_two_lines_typed_before_the_page_hears_of_the_first_one():
     field = Sending()
     one, two = [1, "one", 0, "enter"], [2, "onetwo", 0, "enter"]
     field.deliver(told(1, "one", sent=[one]), told(3, "onetwo!", sent=[one, two]))
@@ -75,15 +77,15 @@ def test_two_lines_typed_before_the_page_hears_of_the_first_one():
     assert field.value == "!?"
 
 
-def test_a_text_that_is_not_taken_stays():
-    field = Field(at_once, at_once, value="Ada")
+async def test_a_text_that_is_not_taken_stays():
+    field = Field(asyncio.get_running_loop(), run, value="Ada")
     field.on_enter(lambda: None)
     field.deliver = field._handle_custom_msg
     field.deliver(told(1, "Adam", sent=[[1, "Adam", 0, "enter"]]), [])
     assert field.value == field.shown["value"] == "Adam"
 
 
-def test_code_and_a_page_set_the_text_at_the_same_time():
+async def test_code_and_a_page_set_the_text_at_the_same_time():
     field, seen = Sending(), []
     field.observe(lambda change: seen.append(change.new), "value")
     field.value = "from code"
@@ -92,7 +94,7 @@ def test_code_and_a_page_set_the_text_at_the_same_time():
     assert seen == ["from code", "from code and by hand"]
 
 
-def test_what_another_page_typed_is_carried_over_and_vanished_pages_are_forgotten():
+async def test_what_another_page_typed_is_carried_over_and_vanished_pages_are_forgotten():
     field = Sending()
     field.deliver(told(1, "A", page="a"), told(1, "B", page="b"))
     assert field.value == "AB"
@@ -101,7 +103,7 @@ def test_what_another_page_typed_is_carried_over_and_vanished_pages_are_forgotte
     assert len(field.shown["taken"]) == PAGES_REMEMBERED
 
 
-def test_a_click_is_told_by_the_field_with_the_text_as_it_was():
+async def test_a_click_is_told_by_the_field_with_the_text_as_it_was():
     field, button, clicks = Sending(), Button(description="Send"), []
     button.on_click(lambda _: clicks.append(field.value))
     field.add_button(button)

@@ -9,7 +9,8 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
-from server.room import UNREAD_LIMIT, Room, refuse
+from server.outgoing import UNREAD_LIMIT
+from server.room import Room, refuse
 from tests.wire import DEADLINE, guests, hear, say, serving, within
 
 KIB = 1_024

@@ -1,5 +1,6 @@
 """The text field's two sides, with messages that come late, in disorder, or from two pages."""
 
+import asyncio
 import random
 from collections import deque
 from pathlib import Path
@@ -44,7 +45,9 @@ class Pair:
         def run(function, *arguments):
             function(*arguments)
 
-        self.field = Field(run, run, value="")
+        loop = asyncio.new_event_loop()
+        loop.close()  # messages are handed over below, not by it
+        self.field = Field(loop, run)
         self.field.on_enter(self.say)
         self.field._calls["sends"] = self.say
         self.said = []
@@ -82,7 +85,7 @@ class Pair:
             return False
         way = chance.choice(ways)
         if way is self.up:
-            self.field._handle_custom_msg(way.pop(chance.randrange(len(way))), [])
+            self.field._take(way.pop(chance.randrange(len(way))))
         else:
             number = next(n for n, queue in enumerate(self.down) if queue is way)
             self.do(number, "hear(argument)", way.popleft())

@@ -21,6 +21,8 @@ GALLERIES = {
     "chat_clients": "check_chat_client",
     "typing_indicator_servers": "check_typing_indicator",
     "typing_indicator_clients": "check_typing_indicator_client",
+    "whiteboard_servers": "check_whiteboard",
+    "whiteboard_clients": "check_whiteboard_client",
 }
 SHORT = 2.0  # seconds; what took no longer is tried a second time
 

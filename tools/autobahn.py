@@ -1,0 +1,125 @@
+"""Let the Autobahn test suite fuzz a server of the course: ``python -m tools.autobahn``.
+
+The suite (github.com/crossbario/autobahn-testsuite) tries all of RFC 6455 on an echo server. It
+needs Python 2.7 and its package virtualenv, and is installed into a folder of its own. What it
+writes about each case is in the folder `reports` there.
+
+Left out: cases 12 and 13, since our servers do not compress, and those whose messages are longer
+than our 64 KiB. That such messages close the connection with 1009 is what our own tests see to.
+"""
+
+import argparse
+import asyncio
+import json
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from websockets.asyncio.server import ServerConnection
+
+from server.running import Server
+
+SUITE = "autobahntestsuite==25.10.1"
+LEFT_OUT = ["12.*", "13.*", "9.3.*", "9.4.*", "9.5.*", "9.6.*"]
+LEFT_OUT += [f"9.{group}.{case}" for group in (1, 2) for case in range(2, 7)]
+GOOD = {"OK", "NON-STRICT", "INFORMATIONAL"}
+AGENT = "course"
+# What websockets 17.4 does in another way than the suite wants. The connection ends cleanly.
+KNOWN = {"7.1.5": "a goodbye in the middle of a message is answered with 1002, not with 1000"}
+
+
+async def echo(websocket: ServerConnection) -> None:
+    """Send back whatever comes."""
+    async for message in websocket:
+        await websocket.send(message)
+
+
+def installed(folder: Path, python: str) -> Path:
+    """Return the program of the suite; install it first if it is not there.
+
+    Raises:
+        subprocess.CalledProcessError: If it cannot be installed.
+        FileNotFoundError: If there is no such Python.
+    """
+    program = folder / "bin" / "wstest"
+    if not program.exists():
+        print(f"Installing {SUITE} into {folder}, which takes a minute.", flush=True)
+        subprocess.run([python, "-m", "virtualenv", "-q", folder], check=True, timeout=300)
+        pip = [folder / "bin" / "pip", "install", "-q", SUITE]
+        subprocess.run(pip, check=True, timeout=600, stderr=subprocess.DEVNULL)
+    return program
+
+
+async def fuzz(program: Path, folder: Path, cases: list[str]) -> dict[str, dict]:
+    """Run the cases on a server of the course. Returns what became of each, by its number."""
+    server = Server("your handler", echo)
+    await server.open(0)
+    plan = {
+        "outdir": str(folder / "reports"),
+        "servers": [{"agent": AGENT, "url": server.url}],
+        "cases": cases,
+        "exclude-cases": LEFT_OUT,
+    }
+    (folder / "plan.json").write_text(json.dumps(plan))
+    try:
+        suite = await asyncio.create_subprocess_exec(
+            *(program, "-m", "fuzzingclient", "-s", folder / "plan.json"),
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            code = await asyncio.wait_for(suite.wait(), 900)
+        except TimeoutError:
+            suite.kill()
+            raise
+    finally:
+        await server.stop()
+    if code:
+        raise RuntimeError(f"The suite ended with exit code {code}.")
+    return json.loads((folder / "reports" / "index.json").read_text())[AGENT]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.autobahn",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("cases", nargs="*", default=["*"], help='such as "5.*"; by default all')
+    parser.add_argument("--python", default="python2.7", help="a Python 2.7 that has virtualenv")
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=Path(tempfile.gettempdir()) / "websocket-course-autobahn",
+        help="where the suite is, or shall be",
+    )
+    options = parser.parse_args()
+    try:
+        program = installed(options.folder, options.python)
+    except (FileNotFoundError, subprocess.CalledProcessError) as error:
+        print(
+            f"The suite could not be installed: {error}. It needs a Python 2.7 with virtualenv: "
+            "give one with --python, after `python2.7 -m pip install virtualenv`.",
+            file=sys.stderr,
+        )
+        return 2
+    results = asyncio.run(fuzz(program, options.folder, options.cases))
+    bad = {
+        number: one
+        for number, one in results.items()
+        if not {one["behavior"], one["behaviorClose"]} <= GOOD
+    }
+    for number, one in bad.items():
+        known = f" (known: {KNOWN[number]})" if number in KNOWN else ""
+        print(f"case {number}: {one['behavior']}, closing: {one['behaviorClose']}{known}")
+    counts = Counter(one["behavior"] for one in results.values())
+    told = ", ".join(f"{number} {behavior}" for behavior, number in sorted(counts.items()))
+    print(f"{len(results)} cases: {told or 'none'}.")
+    return 0 if results and bad.keys() <= KNOWN.keys() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
