@@ -5,12 +5,15 @@ import random
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import aclosing, suppress
+from typing import Any
 from urllib.parse import quote
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
+from websockets.protocol import State
 
 from server.certificate import context_for
+from server.tap import Announced
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0  # seconds between two attempts to connect
 STEADY = 5.0  # seconds after which a connection counts as one that works
@@ -23,6 +26,7 @@ class ReconnectingConnection:
 
     Attributes:
         state: "connecting", "connected", "lost", "refused", "disconnected" or "closed".
+        watchers: Functions that are told of each connection as it begins.
     """
 
     def __init__(
@@ -52,6 +56,8 @@ class ReconnectingConnection:
         self._agent = f"notebook/{quote(name)}"
         self._on_state, self._on_connected, self._on_data = on_state, on_connected, on_data
         self._websocket: ClientConnection | None = None
+        self._newest: AbortableConnection | None = None  # its handshake may not be over yet
+        self.watchers: set[Callable[[Any], None]] = set()
         self._outbox: deque[str] = deque()
         self._outbox_filled = asyncio.Event()
         self._leaving: asyncio.Task[None] | None = None
@@ -107,6 +113,14 @@ class ReconnectingConnection:
         """Cut the line without a goodbye, as a pulled cable would. Any thread may call it."""
         self._loop.call_soon_threadsafe(self._abort)
 
+    @property
+    def begun(self) -> list["AbortableConnection"]:
+        """The connection that has not ended, if there is one; also before its handshake is over."""
+        newest = self._newest
+        if newest is None or not newest.is_announced or newest.state is State.CLOSED:
+            return []
+        return [newest]
+
     async def _live(self) -> None:
         """Connect, talk until the connection ends, and begin again."""
         self._show("connecting", "connecting…")
@@ -121,8 +135,8 @@ class ReconnectingConnection:
                 user_agent_header=self._agent,
                 reconnect_delays=back_off,
                 process_exception=self._on_failed_attempt,
-                create_connection=AbortableConnection,
                 ssl=context_for(self._url),
+                create_connection=self._begin,
             )
             async with aclosing(attempts.__aiter__()) as websockets:
                 async for websocket in websockets:
@@ -137,6 +151,12 @@ class ReconnectingConnection:
                     await asyncio.sleep(next(pauses))
         except Exception as error:
             self._show("refused", f"refused — {reason(error)}")
+
+    def _begin(self, *arguments: Any, **options: Any) -> "AbortableConnection":
+        websocket = AbortableConnection(*arguments, **options)
+        websocket.watchers = self.watchers
+        self._newest = websocket
+        return websocket
 
     async def _talk(self, websocket: ClientConnection) -> None:
         self._websocket = websocket
@@ -207,7 +227,7 @@ class ReconnectingConnection:
         self._on_state(state, words)
 
 
-class AbortableConnection(ClientConnection):
+class AbortableConnection(Announced, ClientConnection):
     """A connection that may be aborted again after its end, as websockets does.
 
     asyncio raises an AttributeError then, if the connection ended while there was something left

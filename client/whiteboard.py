@@ -98,7 +98,7 @@ class WhiteboardClient(Client):
         tools += [*self.save_buttons, self.upload]
         for tool in tools:
             tool.layout.width = "auto"
-        self.colors.layout.width = "44px"
+        self.colors.layout.width = "34px"
         self.upload.add_class("course-open")
         self.repeat(1.0, self._forget_idle_pens)
         return [frame, HBox(tools, layout=Layout(flex_flow="row wrap")), self.note]

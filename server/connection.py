@@ -13,6 +13,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
 from server.outgoing import CollectingConnection
+from server.tap import Announced
 
 Handler = Callable[[ServerConnection], Awaitable[None]]
 
@@ -26,7 +27,7 @@ class Replaced(Exception):
     """The handler was taken away from its connection, to make room for another."""
 
 
-class Connection(CollectingConnection):
+class Connection(Announced, CollectingConnection):
     """A WebSocket connection that runs one handler after another."""
 
     running: Handler | None = None  # the handler that runs now

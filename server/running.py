@@ -65,6 +65,7 @@ class Server:
         tls: TLS = False,
     ):
         self.exercise = exercise
+        self.watchers: set[Callable[[Any], None]] = set()  # told of each connection, as it begins
         self.handler = handler
         self.first_handler = handler  # that of the exercise, while `handler` is the learner's
         self.options: Mapping[str, Any] = {}  # what `first_handler` was made with
@@ -120,6 +121,11 @@ class Server:
     def connections(self) -> set[ServerConnection]:
         """The connections that are open now."""
         return self._websockets.connections if self._websockets else set()
+
+    @property
+    def begun(self) -> list[Connection]:
+        """The connections that have not ended, also those whose handshake is not over yet."""
+        return [w for w in self._accepted if w.is_announced and w.state is not State.CLOSED]
 
     @property
     def is_running(self) -> bool:
@@ -288,6 +294,7 @@ class Server:
         websocket = Guest(*arguments, **options)
         websocket.traffic, websocket.room_is_open = self._traffic, self._room_is_open
         self._accepted.add(websocket)
+        websocket.watchers = self.watchers
         return websocket
 
     async def _converse(self, websocket: Guest) -> None:
