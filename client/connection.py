@@ -135,8 +135,8 @@ class ReconnectingConnection:
                 user_agent_header=self._agent,
                 reconnect_delays=back_off,
                 process_exception=self._on_failed_attempt,
-                ssl=context_for(self._url),
                 create_connection=self._begin,
+                ssl=context_for(self._url),
             )
             async with aclosing(attempts.__aiter__()) as websockets:
                 async for websocket in websockets:
