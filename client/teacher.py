@@ -162,6 +162,7 @@ class TeacherView:
         if not self._is_closed:
             self._is_closed = True
             self._server.unwatch_traffic()
+            self._offer([])  # ipywidgets keeps each widget, and this one all whom it offers
             forget(self)
             self._card.show_badge("closed", "closed")
 

@@ -32,6 +32,7 @@ class Guest(Connection):
 
     traffic: Traffic
     room_is_open: asyncio.Event
+    _is_counted = False
     _held: Any = None  # a message that came while the server was paused
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -45,7 +46,8 @@ class Guest(Connection):
 
     def count(self) -> None:
         """Count what is sent from now on. It costs a little, so it begins when somebody looks."""
-        if not isinstance(self.transport, CountingTransport):
+        if not self._is_counted:
+            self._is_counted = True
             self.transport = CountingTransport(self.transport, self.traffic)
 
     @property
