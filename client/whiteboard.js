@@ -9,6 +9,7 @@ import { toJSON, toSVG, fromJSON } from "./drawing.js";
 const PAUSE = 16; // milliseconds between two messages with points
 const POINTER_PAUSE = 60; // milliseconds between two messages about a pen that does not draw
 const GONE = 5000; // milliseconds after which a pen that does not move is shown no longer
+const PATIENCE = 1500; // milliseconds, twice of which a server may take for an answer
 const ASKING = 4000; // milliseconds in which a second click on Clear clears
 const MOST_POINTS = 400; // in one message
 const HELLO = 1000; // milliseconds in which a server that takes batches says so
@@ -305,6 +306,18 @@ function cursor(x, y, color, username) {
 }
 
 setInterval(() => pens.size && repaint(), 1000);
+
+// Connects anew if the server does not say that it took what we sent: the line may be dead, or a
+// handler has taken over that knows nothing of batches.
+let waitedFor = 0;
+setInterval(() => {
+  const waiting = mode === "batch" && untaken.length ? untaken[0].message.n : 0;
+  if (waiting && waiting === waitedFor) {
+    connection.disconnect();
+    connection.reconnect();
+  }
+  waitedFor = waiting;
+}, PATIENCE);
 
 // The golden angle: pens with other numbers have other colours, however many there are.
 function shade(number) {

@@ -37,6 +37,7 @@ from server.messages import Message
 
 TICK = 0.02  # seconds between two paintings, at least
 HELLO = 1.0  # seconds in which a server that takes batches says so
+PATIENCE = 1.5  # seconds, twice of which a server may take for an answer
 ASKING = 4.0  # seconds in which a second click on Clear clears
 GONE = 5.0  # seconds after which a pen that does not move is shown no longer
 UNTAKEN = 2_000  # messages that are kept until the server has taken them
@@ -70,6 +71,7 @@ class WhiteboardClient(Client):
         self._mode: str | None = None  # "batch" or "plain", once the server is known
         self._no_hello: TimerHandle | None = None
         self._number = 0
+        self._waited_for = 0  # the message without an answer when we looked last
         self._untaken: deque[Message] = deque()  # what the server has not taken yet, in order
         # Of each view of the pad: its messages that are not on the sheet yet, with its number and
         # ours; the last one that we took; the last one that is on the sheet; what it was told.
@@ -110,6 +112,7 @@ class WhiteboardClient(Client):
         self.colors.layout.width = "44px"
         self.upload.add_class("course-open")
         self.repeat(1.0, self._forget_idle_pens)
+        self.repeat(PATIENCE, self._look_for_answers)
         return [frame, HBox(tools, layout=Layout(flex_flow="row wrap")), self.note]
 
     # What it can do, by hand or driven from code.
@@ -237,6 +240,16 @@ class WhiteboardClient(Client):
         self._forget_taken(taken)
         for message in self._untaken:
             self.send(message)
+
+    def _look_for_answers(self) -> None:
+        """Connect anew if the server does not say that it took what we sent.
+
+        The line may be dead, or a handler has taken over that knows nothing of batches.
+        """
+        waiting = self._untaken[0]["n"] if self._untaken and self._mode == "batch" else 0
+        if waiting and waiting == self._waited_for:
+            self.cut()
+        self._waited_for = waiting
 
     def _fall_back(self) -> None:
         """Send one message a point from now on: the server has not said that it takes several."""
