@@ -151,7 +151,8 @@ function begin({ stroke, color = "#222222", width = 3 }, x, y) {
 }
 
 function follow(message) {
-  if (message.pen === undefined) return;
+  // What was drawn before we came has no "n": that pen may be gone, or elsewhere.
+  if (message.pen === undefined || message.n === undefined) return;
   const known = pens.get(message.pen) ?? {};
   if (message.type === "draw_start") pens.set(message.pen, { ...message, since: Date.now() });
   if (message.type !== "draw_points") return;

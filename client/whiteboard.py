@@ -103,17 +103,20 @@ class WhiteboardClient(Client):
         self.upload = FileUpload(accept=".json", description="Open", tooltip="A saved JSON file")
         self.upload.observe(lambda _: self._bridge(self._on_upload), "value")
         self.note = HTML()
+        self._say("")  # it takes its place now: nothing may move while somebody draws
         frame = Box([self.sheet, self.pad])
         frame.add_class("course-sheet")
         tools = [self.colors, self.widths, self.undo_button, self.clear_button]
         tools += [*self.save_buttons, self.upload]
         for tool in tools:
             tool.layout.width = "auto"
-        self.colors.layout.width = "44px"
+        self.colors.layout.width = "32px"
         self.upload.add_class("course-open")
         self.repeat(1.0, self._forget_idle_pens)
         self.repeat(PATIENCE, self._look_for_answers)
-        return [frame, HBox(tools, layout=Layout(flex_flow="row wrap")), self.note]
+        row = HBox(tools, layout=Layout(flex_flow="row wrap"))
+        row.add_class("course-tools")
+        return [frame, row, self.note]
 
     # What it can do, by hand or driven from code.
 
@@ -263,7 +266,8 @@ class WhiteboardClient(Client):
             case {"pen": self.pen}:
                 self._forget_taken(message.get("n"))
                 self._say("")  # what it said before is over
-            case {"type": "draw_start", "pen": int(pen), "x": x, "y": y} if is_point(x, y):
+            # What was drawn before we came has no "n": that pen may be gone, or elsewhere.
+            case {"type": "draw_start", "pen": int(pen), "n": _, "x": x, "y": y} if is_point(x, y):
                 self._pens[pen] = message, self._loop.time()
             case {"type": "draw_points", "pen": int(pen), "points": [*_, last]} if is_pair(last):
                 if pen in self._pens:
