@@ -66,6 +66,7 @@ class Pen:
         taken: The number `n` of the message that was taken last, if its client counts them.
         stroke: The stroke that is being drawn, or None.
         muted: Whether the stroke that is being drawn was refused: its rest is passed over.
+        was_told: Whether everybody was told of the message that is being taken.
     """
 
     def __init__(self, number: int) -> None:
@@ -74,7 +75,7 @@ class Pen:
         self.color = BLACK
         self.taken = 0
         self.stroke: Stroke | None = None
-        self.muted = False
+        self.muted = self.was_told = False
 
 
 class Whiteboard:
@@ -109,9 +110,13 @@ class Whiteboard:
                 OPTIONAL[field](field, message[field])
             if message["type"] == "join":
                 await self.join(websocket, message)
-            elif not 0 < message.get("n", 0) <= pen.taken:  # else it comes a second time
-                pen.taken = message.get("n", pen.taken)
+                return
+            number, pen.was_told = message.get("n"), False
+            if number is None or number > pen.taken:  # else it comes a second time
+                pen.taken = number or pen.taken
                 self.take(websocket, pen, message)
+            if number is not None and not pen.was_told:
+                await send(websocket, {"type": "taken", "n": number})
         except Refused as refusal:
             counted = {"n": message["n"]} if "n" in message else {}
             await send(websocket, {"type": "error", "message": str(refusal)} | counted)
@@ -205,8 +210,10 @@ class Whiteboard:
         """Give somebody the pen that they had before the line broke, or name a new one."""
         pen = self.pens[websocket]
         if key := message.get("key"):
-            pen = self._known.setdefault(key, pen)
-            self.pens[websocket] = pen
+            former, pen = pen, self._known.setdefault(key, pen)
+            if pen is not former:
+                self.end(websocket, former)  # it was slow to say hello, and drew as a stranger
+                self.pens[websocket] = pen
             while len(self._known) > PENS:
                 del self._known[next(iter(self._known))]
         pen.username = message["username"].strip()
@@ -257,6 +264,7 @@ class Whiteboard:
             singles: The same in messages of one point each.
             to_all: Whether even a plain client is told what it did itself.
         """
+        pen.was_told = True
         told = message | {"pen": pen.number, "n": pen.taken}
         singles = [message] if singles is None else singles
         self.batch.broadcast(told)
