@@ -6,8 +6,11 @@ import multiprocessing
 import socket
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from typing import Any
 
 import pytest
+
+from tests.gallery.trial import try_out
 
 WORKERS = 6  # they wait more than they work
 
@@ -26,24 +29,45 @@ def free_port() -> int:
         return free.getsockname()[1]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the tests that run in processes of their own come last: by then they are done."""
+    items.sort(key=is_beside)  # in each of the two groups, the order stays
+
+
+def is_beside(item: pytest.Item) -> bool:
+    return item.get_closest_marker("beside") is not None
+
+
 @pytest.fixture(scope="session")
-def started_beside(request: pytest.FixtureRequest) -> Iterator[dict[str, "Future[None]"]]:
-    """Start all selected tests marked `beside`, several at a time."""
+def started_beside(request: pytest.FixtureRequest) -> "Iterator[dict[object, Future[Any]]]":
+    """Start all selected tests marked `beside`, several at a time.
+
+    The pieces of the galleries are started as well; theirs is the test that judges what came out.
+    """
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(WORKERS, mp_context=context) as pool:
-        yield {
-            item.nodeid: pool.submit(
-                run_test, item.module.__name__, item.originalname, number(item)
-            )
-            for item in request.session.items
-            if item.get_closest_marker("beside")
-        }
+        started = {}
+        for item in filter(is_beside, request.session.items):
+            if case := item.callspec.params.get("case") if hasattr(item, "callspec") else None:
+                started[case] = started.get(case) or pool.submit(try_out, case)
+            else:
+                started[item.nodeid] = pool.submit(
+                    run_test, item.module.__name__, item.originalname, number(item)
+                )
+        yield started
         pool.shutdown(cancel_futures=True)
+
+
+@pytest.fixture(autouse=True)
+def begun(request: pytest.FixtureRequest) -> None:
+    """Start what runs beside others as soon as no browser needs the computer any more."""
+    if request.node.get_closest_marker("browser") is None:
+        request.getfixturevalue("started_beside")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    if pyfuncitem.get_closest_marker("beside") is None:
+    if not is_beside(pyfuncitem) or "case" in pyfuncitem.funcargs:
         return None
     started = pyfuncitem._request.getfixturevalue("started_beside")
     started[pyfuncitem.nodeid].result(120)

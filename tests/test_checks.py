@@ -2,14 +2,13 @@
 
 import asyncio
 import json
-import multiprocessing
 import signal
 import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +21,8 @@ from client import Client, ConnectClient, CounterClient, close_all
 from server import start, stop
 from server.counter import Counter
 from tests.gallery import notebook_cells, run_cells
-from tests.gallery.trial import Case, Trial, cases, try_out
+from tests.gallery.trial import Case, Trial, cases
 
-WORKERS = 6  # they wait more than they work
 BOUND = 12  # seconds in which a check must be done, whatever it is given
 SERVER_STEPS, CLIENT_STEPS = range(1, 6), range(6, 8)
 
@@ -36,25 +34,12 @@ def marks(report: Report) -> str:
 # The gallery
 
 
-@pytest.fixture(scope="session")
-def trials(request: pytest.FixtureRequest) -> Iterator[dict[Case, "Future[Trial]"]]:
-    """Try out the pieces that the selected tests need, several at a time."""
-    selected = [
-        item.callspec.params.get("case")
-        for item in request.session.items
-        if hasattr(item, "callspec")
-    ]
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(WORKERS, mp_context=context) as pool:
-        yield {case: pool.submit(try_out, case) for case in dict.fromkeys(filter(None, selected))}
-        pool.shutdown(cancel_futures=True)
-
-
+@pytest.mark.beside
 @pytest.mark.parametrize("case", cases("WRONG", "BLOCKED"), ids=str)
 def test_wrong_code_is_refused_with_words_for_its_mistake(
-    case: Case, trials: dict[Case, "Future[Trial]"]
+    case: Case, started_beside: dict[object, "Future[Any]"]
 ) -> None:
-    piece, trial = case.piece, trials[case].result(60)
+    piece, trial = case.piece, started_beside[case].result(60)
     assert marks(trial.report) == piece.marks, f"\n{trial.report}"
     caught = next(o for o in trial.report.outcomes if o.state is not State.PASSED)
     assert caught.state in (State.FAILED, State.RAISED)
@@ -67,9 +52,10 @@ def test_wrong_code_is_refused_with_words_for_its_mistake(
     behaved(piece, trial)
 
 
+@pytest.mark.beside
 @pytest.mark.parametrize("case", cases("RIGHT"), ids=str)
-def test_right_code_passes(case: Case, trials: dict[Case, "Future[Trial]"]) -> None:
-    piece, trial = case.piece, trials[case].result(60)
+def test_right_code_passes(case: Case, started_beside: dict[object, "Future[Any]"]) -> None:
+    piece, trial = case.piece, started_beside[case].result(60)
     assert trial.report.passed, f"\n{trial.report}"
     behaved(piece, trial)
 

@@ -757,6 +757,7 @@ async def listening(port: int) -> None:
                 return
 
 
+@pytest.mark.beside
 async def test_one_that_says_nothing_on_the_port_is_named():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
@@ -764,6 +765,7 @@ async def test_one_that_says_nothing_on_the_port_is_named():
             await within(start("counter", port=port))
 
 
+@pytest.mark.beside
 @pytest.mark.parametrize(
     "answer",
     [

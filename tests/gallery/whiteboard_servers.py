@@ -228,7 +228,7 @@ WRONG = [
 
             async def handler(websocket):
                 clients.add(websocket)
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.1)
                 catch_up(websocket)
                 try:
                     async for message in receive(websocket, ACCEPTED):
