@@ -228,7 +228,7 @@ WRONG = [
 
             async def handler(websocket):
                 clients.add(websocket)
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(0.2 if pens else 0)
                 catch_up(websocket)
                 try:
                     async for message in receive(websocket, ACCEPTED):
