@@ -302,7 +302,8 @@ function cursor(x, y, color, username) {
   ink.beginPath();
   ink.arc(x, y, 4, 0, 2 * Math.PI);
   ink.fill();
-  ink.font = "16px system-ui, sans-serif";
+  // On a phone the sheet is small, and its letters are not to be.
+  ink.font = `${Math.max(16, (12 * glass.width) / glass.clientWidth)}px system-ui, sans-serif`;
   ink.fillText(username, x + 8, y - 6);
 }
 
