@@ -302,8 +302,12 @@ function cursor(x, y, color, username) {
   ink.beginPath();
   ink.arc(x, y, 4, 0, 2 * Math.PI);
   ink.fill();
-  ink.font = "16px system-ui, sans-serif";
-  ink.fillText(username, x + 8, y - 6);
+  // On a phone the sheet is small, and its letters are not to be.
+  ink.font = `${Math.max(16, (12 * glass.width) / glass.clientWidth)}px system-ui, sans-serif`;
+  // Near the right edge the name stands on the left, or it would be cut off.
+  const isRight = x > glass.width - 160;
+  ink.textAlign = isRight ? "right" : "left";
+  ink.fillText(username, x + (isRight ? -8 : 8), Math.max(y - 6, 14));
 }
 
 setInterval(() => pens.size && repaint(), 1000);

@@ -2,7 +2,9 @@
 
 Any client can take part with the messages of the exercise. One whose address ends with
 ``?batch=1`` can do more: it takes several points in one message (``draw_points``), gets back what
-it sent itself, in the order in which the server took it, and sees the pens of the others.
+it sent itself, in the order in which the server took it, and sees the pens of the others. If it
+counts its messages (``n``), it hears of each one that it was taken, and may send it once more after
+the line broke: nothing is lost then, and nothing is drawn twice.
 """
 
 import asyncio
@@ -104,21 +106,23 @@ class Whiteboard:
 
     async def answer(self, websocket: ServerConnection, message: Message) -> None:
         """Do what a client asks for, or tell it why not."""
-        pen = self.pens[websocket]
+        pen, counted = self.pens[websocket], {}
         try:
+            if "n" in message:
+                OPTIONAL["n"]("n", message["n"])
+                counted = {"n": message["n"]}
             for field in OPTIONAL.keys() & message.keys():
                 OPTIONAL[field](field, message[field])
             if message["type"] == "join":
                 await self.join(websocket, message)
                 return
-            number, pen.was_told = message.get("n"), False
-            if number is None or number > pen.taken:  # else it comes a second time
-                pen.taken = number or pen.taken
+            pen.was_told = False
+            if not counted or message["n"] > pen.taken:  # else it comes a second time
+                pen.taken = message.get("n", pen.taken)
                 self.take(websocket, pen, message)
-            if number is not None and not pen.was_told:
-                await send(websocket, {"type": "taken", "n": number})
+            if counted and not pen.was_told:
+                await send(websocket, {"type": "taken"} | counted)
         except Refused as refusal:
-            counted = {"n": message["n"]} if "n" in message else {}
             await send(websocket, {"type": "error", "message": str(refusal)} | counted)
 
     def take(self, websocket: ServerConnection, pen: Pen, message: Message) -> None:

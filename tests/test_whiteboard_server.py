@@ -72,6 +72,7 @@ async def test_colour_and_width_are_passed_on():
         ('{"type": "draw_start", "x": NaN, "y": 1}', "Expected JSON"),
         (START | {"color": "red"}, "'color' must be a colour"),
         (START | {"width": 0}, "'width' must be from 1 to 50"),
+        ('{"type": "draw_end", "n": "\\ud800"}', "'n' must be a number, got a string"),
         ({"type": "draw_points", "points": []}, "'points' must be a list of 1 to 500"),
         ({"type": "draw_points", "points": [[1, 2, 3]]}, "'points' must hold points such as"),
         ({"type": "draw_points", "points": [[1, None]]}, "'points' must be a number, got null"),

@@ -137,6 +137,7 @@ def test_two_kernels_and_a_phone_draw_on_one_sheet(lab, open_notebook, browser: 
         wait_for_ink(sheet, (700, 100), ink=False)
         wait_for_ink(sheet, (300, 300), (190, 50))
     ada.reload()
+    sheets[0], pad = ada.output(1).locator(SHEET), ada.output(1).locator(PAD)
     wait_for_ink(sheets[0], (100, 50), (300, 300))
 
     # A second view of the same client shows all, and one can draw on either.
