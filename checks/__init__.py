@@ -10,8 +10,10 @@ In a notebook::
 from checks.chat import check_chat, check_chat_client
 from checks.connect import check_connect, check_connect_client
 from checks.counter import check_counter, check_counter_client
+from checks.course_map import course_map
 from checks.dashboard import check_dashboard, check_dashboard_client
 from checks.notifications import check_notifications, check_notifications_client
+from checks.start_here import check_handshake, check_masking
 from checks.typing_indicator import check_typing_indicator, check_typing_indicator_client
 from checks.whiteboard import check_whiteboard, check_whiteboard_client
 
@@ -24,10 +26,13 @@ __all__ = [
     "check_counter_client",
     "check_dashboard",
     "check_dashboard_client",
+    "check_handshake",
+    "check_masking",
     "check_notifications",
     "check_notifications_client",
     "check_typing_indicator",
     "check_typing_indicator_client",
     "check_whiteboard",
     "check_whiteboard_client",
+    "course_map",
 ]

@@ -11,8 +11,11 @@ from client.chat import ChatClient
 from client.connect import ConnectClient
 from client.counter import CounterClient
 from client.dashboard import DashboardClient
+from client.heartbeat import Heartbeat
 from client.notifications import NotificationsClient
 from client.quiz import Quiz
+from client.race import Race
+from client.teacher import TeacherView
 from client.typing_indicator import TypingIndicatorClient
 from client.whiteboard import WhiteboardClient
 from client.widget import Client, close_all, close_button, side_by_side
@@ -24,8 +27,11 @@ __all__ = [
     "ConnectClient",
     "CounterClient",
     "DashboardClient",
+    "Heartbeat",
     "NotificationsClient",
     "Quiz",
+    "Race",
+    "TeacherView",
     "TypingIndicatorClient",
     "WhiteboardClient",
     "Wire",

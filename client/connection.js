@@ -43,9 +43,18 @@ export function stayConnected({ onMessage, onText = () => {}, onState = () => {}
       if (!wanted) return show("disconnected", "disconnected");
       if (opened && Date.now() - opened > STEADY) pause = FIRST_PAUSE;
       show("lost", "lost, reconnecting…");
+      if (!opened) tellWhy();
       timer = setTimeout(open, pause * (0.75 + Math.random() / 2));
       pause = Math.min(2 * pause, LONGEST_PAUSE);
     };
+  }
+
+  // A script does not learn why a WebSocket was refused. A plain request does.
+  async function tellWhy() {
+    const answer = await fetch(new URL("about", address.href.replace("ws", "http"))).catch(() => null);
+    if (answer?.status !== 401 && answer?.status !== 403) return;
+    const words = await answer.text();
+    if (socket.readyState === WebSocket.CLOSED) show("lost", `refused: ${words}`);
   }
 
   open();

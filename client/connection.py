@@ -12,6 +12,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 from websockets.protocol import State
 
+from server.certificate import context_for
 from server.tap import Announced
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0  # seconds between two attempts to connect
@@ -135,6 +136,7 @@ class ReconnectingConnection:
                 reconnect_delays=back_off,
                 process_exception=self._on_failed_attempt,
                 create_connection=self._begin,
+                ssl=context_for(self._url),
             )
             async with aclosing(attempts.__aiter__()) as websockets:
                 async for websocket in websockets:

@@ -304,7 +304,10 @@ function cursor(x, y, color, username) {
   ink.fill();
   // On a phone the sheet is small, and its letters are not to be.
   ink.font = `${Math.max(16, (12 * glass.width) / glass.clientWidth)}px system-ui, sans-serif`;
-  ink.fillText(username, x + 8, y - 6);
+  // Near the right edge the name stands on the left, or it would be cut off.
+  const isRight = x > glass.width - 160;
+  ink.textAlign = isRight ? "right" : "left";
+  ink.fillText(username, x + (isRight ? -8 : 8), Math.max(y - 6, 14));
 }
 
 setInterval(() => pens.size && repaint(), 1000);

@@ -429,7 +429,9 @@ def _paint_pen(canvas: Canvas, message: Message) -> None:
     x, y = message["x"], message["y"]
     canvas.fill_style, canvas.font = color_of(message.get("color")), "16px sans-serif"
     canvas.fill_circle(x, y, 4)
-    canvas.fill_text(str(message.get("username", ""))[:20], x + 8, y - 6)
+    # Near the right edge the name stands on the left, or it would be cut off.
+    canvas.text_align, beside = ("left", 8) if x < WIDTH - 160 else ("right", -8)
+    canvas.fill_text(str(message.get("username", ""))[:20], x + beside, max(y - 6, 14))
 
 
 def _username(name: str) -> str:

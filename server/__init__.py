@@ -9,8 +9,8 @@ In a notebook::
 """
 
 from server.joined import Joined
-from server.launch import start, stop
+from server.launch import join, start, stop
 from server.ports import PortTaken
 from server.running import Server
 
-__all__ = ["Joined", "PortTaken", "Server", "start", "stop"]
+__all__ = ["Joined", "PortTaken", "Server", "join", "start", "stop"]

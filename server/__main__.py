@@ -8,8 +8,8 @@ import sys
 from typing import Any
 
 from server.exercises import available, load, options_of
-from server.ports import TAKEN, exercise_port, who_listens
-from server.running import Server
+from server.ports import LOOPBACK, TAKEN, exercise_port, who_listens
+from server.running import EVERYWHERE, Server
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -34,6 +34,20 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         help="let pages of this origin connect as well, such as https://example.org; "
         "may be given several times; by default only the server's own page may",
     )
+    parser.add_argument(
+        "--host",
+        choices=[LOOPBACK, EVERYWHERE],
+        default=LOOPBACK,
+        help="0.0.0.0 lets others on the network in, with the join link that it prints; "
+        "by default this computer alone is served",
+    )
+    parser.add_argument(
+        "--tls",
+        nargs="*",
+        metavar="FILE",
+        help="encrypt: without files with a certificate made on the spot, else with these two, "
+        "the certificate and its key (PEM)",
+    )
     known = {name: options_of(name) for name in available()}
     for name, options in known.items():
         for option, default in options.items():
@@ -43,6 +57,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     if foreign := sorted(given - known[parsed.exercise].keys()):
         parser.error(f"{parsed.exercise} has no option --{foreign[0]}")
     parsed.options = {option: getattr(parsed, option) for option in given}
+    if parsed.tls is not None and len(parsed.tls) not in {0, 2}:
+        parser.error("--tls takes no file, or two: the certificate and its key")
+    parsed.tls = False if parsed.tls is None else tuple(parsed.tls) or True
     if parsed.port is None:
         try:
             parsed.port = exercise_port(parsed.exercise)
@@ -78,6 +95,20 @@ def origin(text: str) -> str:
     return text
 
 
+def invitation(server: Server) -> str:
+    """Return the join link of a class, as a QR code and as text."""
+    from server.qr import as_text  # Only a class needs it.
+
+    link, *others = map(str, server.links)
+    code = as_text(link, colours=sys.stdout.isatty())
+    try:
+        code.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:  # the terminal of an old Windows has no such signs
+        code = ""
+    lines = [code, f"The join link of this class: {link}", *(f"or: {other}" for other in others)]
+    return "\n".join(filter(None, lines))
+
+
 async def run(arguments: argparse.Namespace) -> int:
     """Serve until somebody stops it. Returns the exit code."""
     try:
@@ -85,12 +116,21 @@ async def run(arguments: argparse.Namespace) -> int:
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
-    server = Server(arguments.exercise, handler, origins=frozenset(arguments.origin))
+    server = Server(
+        arguments.exercise,
+        handler,
+        origins=frozenset(arguments.origin),
+        host=arguments.host,
+        tls=arguments.tls,
+    )
     server.parks = False  # nobody is there to exchange the handler
     stopped = asyncio.Event()
     _on_signals(stopped)
     try:
         await server.open(arguments.port)
+    except ValueError as error:  # the files of the certificate
+        print(error, file=sys.stderr)
+        return 2
     except OSError as error:
         if error.errno not in TAKEN:
             raise
@@ -102,6 +142,8 @@ async def run(arguments: argparse.Namespace) -> int:
         return 1
     print(f"The {server.exercise} server runs at {server.url}", flush=True)
     print(f"Its page: {server.page}  (Ctrl+C stops it)", flush=True)
+    if server.links:
+        print(invitation(server), flush=True)
     try:
         await stopped.wait()
     finally:

@@ -6,15 +6,15 @@ from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 from ipywidgets import HTML, Layout, Output, VBox, Widget
 
+from server.addresses import is_loopback
+from server.qr import as_svg
 from server.tracebacks import error_output
 
 if TYPE_CHECKING:
-    from websockets.asyncio.server import ServerConnection
-
+    from server.guest import Guest
     from server.joined import Joined
     from server.running import Server
 
@@ -24,6 +24,13 @@ NAMES_SHOWN = 40
 LEFT_OUT = (
     "<p><b>Your handler does not run:</b> this room is served by the other kernel. "
     "<code>await start(handler)</code> runs it on a server of your own.</p>"
+)
+GONE = (
+    "<p>The kernel that ran this server is gone. Run this cell again: then it runs "
+    "here, and everybody comes back by themselves.</p>"
+)
+GONE_ELSEWHERE = (
+    "<p>The server does not answer. If it is started anew, ask for the join link of now.</p>"
 )
 
 
@@ -92,7 +99,8 @@ class ServerCard(Card):
         self._failure: BaseException | None = None
         self._body = HTML()
         self._painter = Painter(self._paint)
-        super().__init__(_server_title(server.exercise), [self._body])
+        self._invitation = HTML()
+        super().__init__(_server_title(server.exercise), [self._body, self._invitation])
         self._paint()
 
     def show(self) -> None:
@@ -104,13 +112,16 @@ class ServerCard(Card):
         if not server.is_running:
             self.show_badge("stopped", "stopped")
             self._body.value = _body("<p>Run the cell again to start it.</p>")
+            self._invitation.value = ""
             return
         names = sorted(_who(websocket) for websocket in server.connections)
         self.show_badge("running", f"running · {len(names)} connected")
         chips = "".join(_chip(name) for name in names[:NAMES_SHOWN])
         if len(names) > NAMES_SHOWN:
             chips += f" and {len(names) - NAMES_SHOWN} more"
-        self._body.value = _body(_where(server.url, server.port) + chips)
+        self._body.value = _body(
+            _where(server.url, page_link(server.page, server.port)) + chips + _invitation(server)
+        )
         if server.failure is not self._failure:
             self._failure = server.failure
             self.show_error(server.failure)
@@ -130,16 +141,17 @@ class JoinedCard(Card):
         about = self._joined.about
         if about is None:
             self.show_badge("gone", "gone")
-            self._body.value = _body(
-                "<p>The kernel that ran this server is gone. Run this cell again: then it runs "
-                "here, and everybody comes back by themselves.</p>"
-            )
+            self._body.value = _body(GONE_ELSEWHERE if self._joined.is_elsewhere else GONE)
             return
         self.show_badge("joined", f"joined · {about['connections']} connected")
+        there = self._joined
+        # A link leads from wherever the browser is; this computer's address only from here.
+        page = str(there.link) if there.is_elsewhere else page_link(there.page, there.port)
         owner = about["notebook"] or "another program"
         self._body.value = _body(
-            _where(self._joined.url, self._joined.port)
-            + f"<p>It runs in <b>{escape(owner)}</b> (process {about['process']}). "
+            _where(there.link.public.url, page)
+            + f"<p>It runs in <b>{escape(owner)}</b> (process {about['process']}"
+            f"{' at ' + escape(there.link.host) if there.is_elsewhere else ''}). "
             "Everybody there and here is in one room.</p>"
             + (LEFT_OUT if self._joined.left_out else "")
         )
@@ -149,17 +161,41 @@ def _server_title(exercise: str) -> str:
     return "Your server" if exercise == "your handler" else f"The {exercise} server"
 
 
-def _where(url: str, port: int) -> str:
-    link = page_link(port)
-    page = f'<a href="{link}" target="_blank">open its page in a tab</a>'
-    return f"<p><code>{url}</code> · {page}</p>"
+def _where(url: str, page: str) -> str:
+    link = f'<a href="{escape(page)}" target="_blank">open its page in a tab</a>'
+    return f"<p><code>{escape(url)}</code> · {link}</p>"
 
 
-def page_link(port: int) -> str:
+def page_link(page: str, port: int) -> str:
     """Return the address of a server's page from where the learner's browser is."""
     # Under a JupyterHub, and so on Binder, the browser is not on the computer of the kernel.
     prefix = os.environ.get("JUPYTERHUB_SERVICE_PREFIX")
-    return f"{prefix}proxy/{port}/" if prefix else f"http://127.0.0.1:{port}/"
+    return f"{prefix}proxy/{port}/" if prefix else page
+
+
+def _invitation(server: "Server") -> str:
+    """Return the join link of a class, as text and as a QR code; nothing if it is none."""
+    if not (links := server.links):
+        return ""
+    link, *others = links
+    if is_loopback(link.host):
+        return "<p><b>This computer is in no network</b>, so nobody else can join.</p>"
+    words = "".join(f"<li><code>{escape(str(other))}</code></li>" for other in others)
+    more = (
+        f"<details><summary>Does it not work? This computer has {len(links)} addresses</summary>"
+        f"<ul>{words}</ul></details>"
+    )
+    warning = (
+        "<p>Browsers warn of the certificate, which nobody has signed. Kernels know it by the "
+        "link.</p>"
+    )
+    return (
+        f'<div class="course-invitation">{as_svg(str(link))}<div><p><b>The join link</b> of this '
+        "class, for browsers and phones, and for kernels as <code>await join(…)</code>:</p>"
+        f'<p><a class="course-link" href="{escape(str(link))}" target="_blank">'
+        f"{escape(str(link))}</a></p><p>Whoever has it can come in. Nobody else can.</p>"
+        f"{warning if server.tls is True else ''}{more if others else ''}</div></div>"
+    )
 
 
 def _chip(name: str) -> str:
@@ -170,9 +206,6 @@ def _body(html: str) -> str:
     return f'<div class="course-body">{html}</div>'
 
 
-def _who(websocket: "ServerConnection") -> str:
-    """Return what a client calls itself in its User-Agent header, in words."""
-    agent = websocket.request.headers.get("User-Agent", "") if websocket.request else ""
-    if agent.startswith("notebook/"):
-        return unquote(agent.removeprefix("notebook/"))[:40]
-    return "browser" if agent.startswith("Mozilla/") else "program"
+def _who(guest: "Guest") -> str:
+    """Return what a client calls itself, or what it is."""
+    return guest.name or guest.kind

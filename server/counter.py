@@ -30,6 +30,11 @@ class Counter:
         finally:
             self.room.remove(websocket)
 
+    def clear(self) -> None:
+        """Begin at 0 again: the teacher's view has a button for it."""
+        self.value = 0
+        self.room.broadcast(self.message())
+
     def message(self) -> Message:
         """Return the message that tells the value."""
         return {"type": "counter", "value": self.value}

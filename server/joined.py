@@ -3,22 +3,25 @@
 import asyncio
 from typing import Any
 
-from server.ports import LOOPBACK, ask_about
+from server.link import Link
+from server.ports import LOOPBACK, ask, read_about
 
-# The servers that this process has joined, by port.
-joined: dict[int, "Joined"] = {}
+# The servers that this process has joined, by host and port.
+joined: dict[tuple[str, int], "Joined"] = {}
 
 
 class Joined:
-    """A server of another kernel, in which this kernel takes part.
+    """A server of another kernel, on this computer or elsewhere, in which this kernel takes part.
 
     Attributes:
+        link: Where it is, and what it takes to come in.
         about: What that server says of itself; None when it does not answer any more.
         left_out: Whether this kernel wanted to run a handler of its own there, which does not run.
     """
 
-    def __init__(self, port: int, about: dict[str, Any]):
-        self.port = port
+    def __init__(self, link: Link, about: dict[str, Any]):
+        self.link = link
+        self.port = link.port
         self.exercise: str = about["exercise"]
         self.about: dict[str, Any] | None = about
         self.left_out = False
@@ -27,11 +30,16 @@ class Joined:
 
     @property
     def url(self) -> str:
-        return f"ws://{LOOPBACK}:{self.port}"
+        return self.link.url
 
     @property
     def page(self) -> str:
-        return f"http://{LOOPBACK}:{self.port}/"
+        return str(self.link)
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether it was joined by a link, and may be on another computer."""
+        return self.link.host != LOOPBACK
 
     @property
     def is_running(self) -> bool:
@@ -41,21 +49,22 @@ class Joined:
         """Take part no longer. The server goes on: it belongs to another kernel."""
         if self._watch is not None:
             self._watch.cancel()
-        if joined.get(self.port) is self:
-            del joined[self.port]
+        place = self.link.host, self.link.port
+        if joined.get(place) is self:
+            del joined[place]
 
     async def _keep_looking(self, every: float = 1.0) -> None:
         """Look after the other kernel's server, so that the card tells when it is gone."""
         while True:
             try:
-                self.about = await ask_about(self.port)
-            except ConnectionError:
+                self.about = read_about(await ask(self.link))
+            except (OSError, TimeoutError):
                 self.about = None
             self._card.show()
             await asyncio.sleep(every)
 
     def __repr__(self) -> str:
-        return f"<{self.exercise} server of another kernel at {self.url}>"
+        return f"<{self.exercise} server of another kernel at {self.link.public.url}>"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         from server.card import JoinedCard, mimebundle

@@ -2,15 +2,18 @@
 
 import asyncio
 import inspect
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from server import ports
+from server.certificate import trust_by_fingerprint
 from server.connection import Handler
 from server.exercises import check_exercise, listed, load
 from server.joined import Joined, joined
-from server.running import Background, Server, servers
+from server.link import Link
+from server.running import EVERYWHERE, TLS, Background, Server, servers
 
 OTHER_PORT = 'Or choose another port, for example: await start("…", port=8799)'
 
@@ -21,6 +24,8 @@ async def start(
     *,
     background: Background | None = None,
     port: int | None = None,
+    host: str | None = None,
+    tls: TLS | None = None,
     **options: Any,
 ) -> Server | Joined:
     """Start a server in the background of this notebook. Run it again as often as you like.
@@ -38,11 +43,16 @@ async def start(
         background: An ``async def`` function without parameters that runs beside your handler. It
             begins with the server and is cancelled with it, or when another handler comes.
         port: The TCP port; by default the exercise's own.
+        host: "0.0.0.0" lets others on the network in, with the join link that the card shows;
+            "127.0.0.1", which a new server has, lets in this computer alone. Without either, a
+            server that runs stays as it is.
+        tls: Whether to encrypt: True makes a certificate, and ``("cert.pem", "key.pem")`` takes
+            one from files. Without it, a server that runs stays as it is.
         options: Options of the exercise, such as ``pace=(1, 3)`` of "notifications".
 
     Raises:
         PortTaken: If another program has the port.
-        ValueError: If there is no such exercise.
+        ValueError: If there is no such exercise, or the host or the certificate will not do.
         TypeError: If the handler is not an ``async def`` function with one parameter, or the
             exercise has no such option.
     """
@@ -62,12 +72,49 @@ async def start(
     if background is not None:
         _check_background(handler, background)
 
+    _check_host(host)
+    _check_tls(tls)
+
+    place = host, tls
     for candidate in candidates[:-1]:
         try:
-            return await _start_on(candidate, name, handler, background, options)
+            return await _start_on(candidate, name, handler, background, options, place)
         except ports.PortTaken:
             continue
-    return await _start_on(candidates[-1], name, handler, background, options)
+    return await _start_on(candidates[-1], name, handler, background, options, place)
+
+
+async def join(link: str) -> Joined:
+    """Take part in a class, whose join link the teacher gives you. Clients take what it returns.
+
+    Args:
+        link: The join link, all of it, such as ``"http://192.168.1.20:8762/?token=…"``.
+
+    Raises:
+        TypeError: If the link is no text.
+        ValueError: If it is no join link.
+        PermissionError: If the token does not fit.
+        ConnectionError: If there is no server of the course, or its certificate is another one.
+    """
+    wanted = Link.parse(link)
+    try:
+        if wanted.fingerprint:
+            await trust_by_fingerprint(wanted.host, wanted.port, wanted.fingerprint)
+        status, body = answer = await ports.ask(wanted, within=5.0)
+    except ssl.SSLCertVerificationError as error:
+        raise ConnectionError(error.strerror or str(error)) from None
+    except (OSError, TimeoutError) as error:
+        raise ConnectionError(
+            f"Nobody answers at {wanted.place} ({_words(error)}). Is the server still running, are "
+            "you in the same network, and is the link complete? A firewall, or a Wi-Fi that keeps "
+            "its guests apart, can be in the way, too."
+        ) from None
+    if status in {401, 403}:
+        raise PermissionError(body.decode(errors="replace").strip()[:400])
+    about = ports.read_about(answer)
+    if about is None:
+        raise ConnectionError(f"What answers at {wanted.place} is no server of the course.")
+    return _remember(wanted, about)
 
 
 @asynccontextmanager
@@ -94,7 +141,9 @@ async def _start_on(
     handler: Handler | None,
     background: Background | None,
     options: Mapping[str, Any],
+    place: tuple[str | None, TLS | None],
 ) -> Server | Joined:
+    host, tls = place
     known = servers.get((port, name))
     if known is not None and known.is_running:
         if known.options != options:
@@ -104,11 +153,15 @@ async def _start_on(
         # defines its state may have been run again, and it must register everybody once more.
         if handler is not None or known.handler is not wanted:
             known.use(wanted, background)
+        new = known.host if host is None else host, known.tls if tls is None else tls
+        if new != (known.host, known.tls):
+            await known.move(*new)
         return known
 
     first_handler = load(name, **options) if name in ports.EXERCISES else handler
     server = known or Server(name, first_handler)
     server.first_handler, server.options = first_handler, options
+    server.host, server.tls = host or ports.LOOPBACK, tls or False
     server.use(handler or first_handler, background)
     for _ in range(10):
         try:
@@ -125,21 +178,35 @@ async def _start_on(
                 continue
             if about is None or about["exercise"] != name or name not in ports.EXERCISES:
                 raise ports.PortTaken(await _who_has(port, about)) from None
-            return _join(port, about, handler)
+            if server.host != ports.LOOPBACK and not about.get("class"):
+                raise ports.PortTaken(
+                    f"{await _who_has(port, about)} It serves its own computer alone: to open a "
+                    'class, run start(…, host="0.0.0.0") there.'
+                ) from None
+            there = Link(ports.LOOPBACK, port, secure=bool(about.get("secure")))
+            found = _remember(there, about)
+            found.left_out = handler is not None
+            return found
         else:
-            if port in joined:
-                await joined[port].stop()
+            if former := joined.get((ports.LOOPBACK, port)):
+                await former.stop()
             return server
     if nobody:
         raise ports.PortTaken(f"Port {port} cannot be had on this computer. {OTHER_PORT}")
     raise ports.PortTaken(await _who_has(port, None))
 
 
-def _join(port: int, about: dict[str, Any], handler: Handler | None) -> Joined:
-    if port not in joined:
-        joined[port] = Joined(port, about)
-    joined[port].left_out = handler is not None
-    return joined[port]
+def _remember(link: Link, about: dict[str, Any]) -> Joined:
+    place = link.host, link.port
+    if place in joined and joined[place].link == link:
+        joined[place].about = about
+    else:
+        joined[place] = Joined(link, about)
+    return joined[place]
+
+
+def _words(error: Exception) -> str:
+    return str(error) or "no answer in time"
 
 
 async def _who_has(port: int, about: dict[str, Any] | None) -> str:
@@ -157,6 +224,22 @@ async def _who_has(port: int, about: dict[str, Any] | None) -> str:
 def _own_server() -> Server | None:
     own = (s for s in servers.values() if s.exercise == "your handler" and s.is_running)
     return next(own, None)
+
+
+def _check_host(host: str | None) -> None:
+    if host not in {None, ports.LOOPBACK, EVERYWHERE}:
+        raise ValueError(
+            f'Got host={host!r}. Expected "127.0.0.1" for this computer alone, or "0.0.0.0" for '
+            "every network that it is in."
+        )
+
+
+def _check_tls(tls: TLS | None) -> None:
+    if not (tls is None or isinstance(tls, bool) or (isinstance(tls, tuple) and len(tls) == 2)):
+        raise TypeError(
+            f"Got tls={tls!r}. Expected True, False, or the files of a certificate and of its key "
+            'such as ("cert.pem", "key.pem").'
+        )
 
 
 def _check_background(handler: Handler | None, background: Background) -> None:

@@ -4,9 +4,10 @@ Each write is a call to the operating system, and under load these calls are mos
 does. When thirty people draw at the same time, there are thirty messages in one turn. With one
 write for each client, and not thirty, the same computer serves ten times as many people.
 
-This is the one place where the course goes below what websockets documents. Whatever websockets
-17.4 has to say on a connection, be it a message, a ping or a goodbye, it writes in `send_data`.
-What was collected before goes out before, so nothing overtakes anything.
+To send, this is the one place where the course goes below what websockets documents; to watch, it
+is :mod:`server.tap`. Whatever websockets 17.4 has to say on a connection, be it a message, a ping
+or a goodbye, it writes in `send_data`. What was collected before goes out before, so nothing
+overtakes anything.
 """
 
 import logging

@@ -9,6 +9,9 @@ from typing import Any
 
 import psutil
 
+from server.certificate import context_for, fetch, trust
+from server.link import Link
+
 LOOPBACK = "127.0.0.1"
 EXERCISES = (
     "connect",
@@ -50,7 +53,7 @@ def own_ports() -> list[int]:
 
 
 async def ask_about(port: int, within: float = 2.0) -> dict[str, Any] | None:
-    """Return what the course's server on a port says of itself.
+    """Return what the course's server on a port of this computer says of itself.
 
     Args:
         port: A port of this computer.
@@ -62,22 +65,59 @@ async def ask_about(port: int, within: float = 2.0) -> dict[str, Any] | None:
     Raises:
         ConnectionError: If nobody listens there, or whoever did is gone in the same moment.
     """
-    try:
-        async with asyncio.timeout(within):
-            reader, writer = await asyncio.open_connection(LOOPBACK, port)
-            try:
-                writer.write(f"GET /about HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
-                answer = b""
-                while not reader.at_eof() and len(answer) < LONGEST_ANSWER:
-                    answer += await reader.read(LONGEST_ANSWER)
-            finally:
-                writer.close()
-    except ConnectionError:
-        raise
-    except (OSError, TimeoutError):
-        return None
+    gone: ConnectionError | None = None
+    for secure in (False, True):
+        try:
+            if secure:  # Whom one believes without encryption, on this computer, one may with it.
+                trust(LOOPBACK, port, await fetch(LOOPBACK, port, within))
+            if about := read_about(await ask(Link(LOOPBACK, port, secure=secure), within)):
+                return about
+            gone = None
+        except ConnectionRefusedError:
+            raise
+        except ConnectionError as error:
+            gone = error
+        except TimeoutError:
+            return None  # who does not answer to one does not answer to the other
+        except OSError:
+            gone = None
+    if gone is not None:
+        raise gone
+    return None
+
+
+async def ask(link: Link, within: float = 2.0) -> tuple[int, bytes]:
+    """Return the status and the body with which a server answers to `/about`.
+
+    Args:
+        link: Where it is; if it is encrypted, its certificate must be trusted already.
+        within: How long to wait for the answer, in seconds.
+
+    Raises:
+        OSError: If nobody answers there.
+        TimeoutError: If it takes longer.
+    """
+    async with asyncio.timeout(within):
+        reader, writer = await asyncio.open_connection(
+            link.host, link.port, ssl=context_for(link.page)
+        )
+        try:
+            path = f"/about?token={link.token}" if link.token else "/about"
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: {link.place}\r\n\r\n".encode())
+            answer = b""
+            while not reader.at_eof() and len(answer) < LONGEST_ANSWER:
+                answer += await reader.read(LONGEST_ANSWER)
+        finally:
+            writer.close()
+    head, _, body = answer.partition(b"\r\n\r\n")
+    status = head.split(b" ", 2)[1:2]
+    return int(status[0]) if status and status[0].isdigit() else 0, body
+
+
+def read_about(answer: tuple[int, bytes]) -> dict[str, Any] | None:
+    """Return what a server of the course says of itself, or None if it is not one."""
     with contextlib.suppress(ValueError, RecursionError):
-        about = json.loads(answer.partition(b"\r\n\r\n")[2])
+        about = json.loads(answer[1])
         if isinstance(about, dict) and about.get("course") == "websocket-course":
             return about
     return None

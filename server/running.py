@@ -1,7 +1,10 @@
 """A server that runs in this process, and may take over a new handler while it runs."""
 
 import asyncio
+import errno
 import os
+import secrets
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -10,16 +13,24 @@ from typing import Any
 from weakref import WeakSet
 
 from websockets.asyncio.server import Server as WebSocketServer
-from websockets.asyncio.server import ServerConnection, serve
+from websockets.asyncio.server import ServerConnection, broadcast, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.protocol import State
 
-from server import door
+from server.addresses import own_addresses
+from server.certificate import Certificate, CertificateFiles, fingerprint_of, trust
 from server.connection import GRACE, Connection, Handler, Replaced
+from server.door import Door, is_handshake, keep_token, respond, tokens_in_path
+from server.guest import Guest, Traffic
+from server.link import Link
+from server.messages import Message, encode
 from server.ports import LOOPBACK
 
 Background = Callable[[], Awaitable[None]]
+TLS = bool | tuple[str, str]  # or the files of a certificate and of its key
+
+EVERYWHERE = "0.0.0.0"  # as an address to listen on: every network that this computer is in
 
 LONGEST_MESSAGE = 64 * 1024  # bytes; a longer one closes its connection with code 1009
 FAREWELL = 1.0  # seconds in which a client and a handler may end by themselves when a server stops
@@ -40,18 +51,35 @@ class Server:
         port: The TCP port it listens on.
         url: Where WebSocket clients connect, such as ``ws://127.0.0.1:8764``.
         page: The address of its page for a browser tab.
+        host: Where it listens: on this computer alone, or in every network that it is in.
+        tls: Whether it encrypts, or the files of the certificate with which it does.
     """
 
-    def __init__(self, exercise: str, handler: Handler, *, origins: frozenset[str] = frozenset()):
+    def __init__(
+        self,
+        exercise: str,
+        handler: Handler,
+        *,
+        origins: frozenset[str] = frozenset(),
+        host: str = LOOPBACK,
+        tls: TLS = False,
+    ):
         self.exercise = exercise
         self.watchers: set[Callable[[Any], None]] = set()  # told of each connection, as it begins
         self.handler = handler
         self.first_handler = handler  # that of the exercise, while `handler` is the learner's
         self.options: Mapping[str, Any] = {}  # what `first_handler` was made with
+        self.host = host
+        self.tls = tls
         self.port = 0
         self.failure: Exception | None = None  # what the handler raised last
         self.parks = True  # whether a connection whose handler raised waits for the next one
-        self._origins = origins
+        self._door = Door(origins)
+        self._token = secrets.token_urlsafe(16)  # the same as long as this kernel lives
+        self._fingerprint = ""
+        self._traffic = Traffic()
+        self._room_is_open = asyncio.Event()
+        self._room_is_open.set()
         self._websockets: WebSocketServer | None = None
         self._heart: asyncio.Task[None] | None = None
         # Also those that have not said yet what they want: browsers connect in advance.
@@ -63,11 +91,31 @@ class Server:
 
     @property
     def url(self) -> str:
-        return f"ws://{LOOPBACK}:{self.port}"
+        return self._here.url
 
     @property
     def page(self) -> str:
-        return f"http://{LOOPBACK}:{self.port}/"
+        return self._here.page
+
+    @property
+    def link(self) -> Link | None:
+        """The join link of a class, with its token; None if this computer alone is served."""
+        return next(iter(self.links), None)
+
+    @property
+    def links(self) -> list[Link]:
+        """The join link for each address that this computer has, the likeliest first."""
+        if self.host == LOOPBACK:
+            return []
+        # Looked up each time: a laptop that changes the network has another address.
+        return [
+            Link(address, self.port, self._token, bool(self.tls), self._fingerprint)
+            for address in own_addresses() or [LOOPBACK]
+        ]
+
+    @property
+    def _here(self) -> Link:
+        return Link(LOOPBACK, self.port, secure=bool(self.tls))
 
     @property
     def connections(self) -> set[ServerConnection]:
@@ -88,13 +136,22 @@ class Server:
 
         Raises:
             OSError: If the port cannot be had.
+            ValueError: If the files of the certificate are none.
         """
+        certificate = self._certificate()
+        if port and (self.host != LOOPBACK or sys.platform != "linux"):
+            await _expect_nobody(port)
+        self._door.token = None if self.host == LOOPBACK else self._token
         self._websockets = await serve(
             self._converse,
-            LOOPBACK,
+            self.host,
             port,
             process_request=self._answer_request,
             create_connection=self._accept,
+            ssl=certificate and certificate.for_server(),
+            # Who opens a connection and says nothing, or not in TLS, does not stay long.
+            ssl_handshake_timeout=certificate and 5.0,
+            logger=self._door.log(),
             # Compression costs more than half of the speed, for nothing in messages this small.
             compression=None,
             max_size=LONGEST_MESSAGE,
@@ -102,6 +159,9 @@ class Server:
             backlog=1_024,
         )
         self.port = self._websockets.sockets[0].getsockname()[1]
+        if certificate is not None:
+            self._fingerprint = fingerprint_of(certificate.der)
+            trust(LOOPBACK, self.port, certificate.der)
         self._heart = asyncio.create_task(_beat())
         servers[self.port, self.exercise] = self
         self._begin_background()
@@ -125,6 +185,12 @@ class Server:
             await asyncio.wait([closed], timeout=FAREWELL)
             closed.cancel()
         self._show()
+
+    async def move(self, host: str, tls: TLS) -> None:
+        """Listen elsewhere, on the same port. Everybody is disconnected and comes back."""
+        await self.stop()
+        self.host, self.tls = host, tls
+        await self.open(self.port)
 
     def use(self, handler: Handler, background: Background | None = None) -> None:
         """Run another handler from now on, on the open connections as well.
@@ -173,16 +239,68 @@ class Server:
             "notebook": _notebook_name(),
             "process": os.getpid(),
             "connections": len(self.connections),
+            "class": self.host != LOOPBACK,
+            "secure": bool(self.tls),
         }
 
+    # What a teacher does with it: see client/teacher.py.
+
+    @property
+    def guests(self) -> list[Guest]:
+        """Who is connected now, those who came first at the beginning."""
+        return sorted(self.connections, key=lambda guest: guest.since)
+
+    @property
+    def exercise_object(self) -> Any:
+        """The object whose method the handler is, such as a `Chat`; None if it is a function."""
+        return getattr(self.handler, "__self__", None)
+
+    def watch_traffic(self) -> Traffic:
+        """Count messages from now on, until `unwatch_traffic`."""
+        self._traffic.lookers += 1
+        for guest in self.guests:
+            guest.count()
+        return self._traffic
+
+    def unwatch_traffic(self) -> None:
+        """Count no longer, unless somebody else looks as well. Who is there is counted on."""
+        self._traffic.lookers -= 1
+
+    def tell_all(self, message: Message) -> None:
+        """Send a message to everybody who is connected."""
+        broadcast(self.connections, encode(message))
+
+    @property
+    def is_paused(self) -> bool:
+        return not self._room_is_open.is_set()
+
+    def pause(self) -> None:
+        """Let what clients send wait, and end the background. Nobody is disconnected."""
+        self._room_is_open.clear()
+        self._end_background()
+
+    def go_on(self) -> None:
+        """Go on after :meth:`pause`, with what has waited."""
+        if self.is_paused:
+            self._room_is_open.set()
+            self._begin_background()
+
+    def drop_all(self) -> None:
+        """Cut everybody's line without a goodbye, as a pulled cable would. They come back."""
+        for guest in self.guests:
+            guest.transport.abort()
+
     def _accept(self, *arguments: Any, **options: Any) -> Connection:
-        websocket = Connection(*arguments, **options)
+        websocket = Guest(*arguments, **options)
+        websocket.traffic, websocket.room_is_open = self._traffic, self._room_is_open
         self._accepted.add(websocket)
         websocket.watchers = self.watchers
         return websocket
 
-    async def _converse(self, websocket: ServerConnection) -> None:
+    async def _converse(self, websocket: Guest) -> None:
         """Run the handler on one connection, and its successors when it is replaced."""
+        if self._traffic.lookers:
+            websocket.count()
         self._show()
         try:
             while websocket.state is State.OPEN:
@@ -205,7 +323,7 @@ class Server:
             self._show()
 
     def _begin_background(self) -> None:
-        if self._background is not None:
+        if self._background is not None and not self.is_paused:
             self._background_task = asyncio.create_task(self._run(self._background))
 
     def _end_background(self) -> list[asyncio.Task[None]]:
@@ -223,12 +341,27 @@ class Server:
             self._report(error)
 
     def _answer_request(self, websocket: ServerConnection, request: Request) -> Response | None:
-        any_host = "JUPYTERHUB_SERVICE_PREFIX" in os.environ
-        if reason := door.refusal(request, self._origins, any_host):
-            return websocket.respond(HTTPStatus.FORBIDDEN, reason + "\n")
-        if door.is_handshake(request):
+        peer = websocket.remote_address
+        if refused := self._door.refusal(request, peer[0] if peer else "", self.port):
+            response = websocket.respond(refused.status, refused.reason + "\n")
+            if refused.status == HTTPStatus.UNAUTHORIZED:
+                response.headers["WWW-Authenticate"] = "Bearer"  # RFC 9110, section 11.6.1
+            return response
+        brought = self._door.token in tokens_in_path(request)
+        self._door.hide_token(request)
+        if is_handshake(request):
             return None
-        return door.respond(websocket, request, self.about())
+        if brought and request.path.startswith("/?"):
+            return keep_token(self._token, self.port, bool(self.tls))
+        return respond(websocket, request, self.about())
+
+    def _certificate(self) -> Certificate | CertificateFiles | None:
+        if not self.tls:
+            return None
+        if isinstance(self.tls, tuple):
+            return CertificateFiles(*self.tls)
+        away = own_addresses() if self.host != LOOPBACK else []
+        return Certificate(LOOPBACK, "localhost", *away)
 
     def _report(self, error: Exception) -> None:
         """Show what the handler raised where the learner looks: on the card, or in the cell."""
@@ -259,6 +392,21 @@ class Server:
 def _background_of(handler: Handler) -> Background | None:
     """Return what is to run beside a handler: the method `background` of its object, if any."""
     return getattr(getattr(handler, "__self__", None), "background", None)
+
+
+async def _expect_nobody(port: int) -> None:
+    """Raise an OSError if somebody listens on a port of the loopback.
+
+    Most systems let one program listen on all addresses and another on 127.0.0.1 alone, and each
+    would hear half of the callers.
+    """
+    try:
+        async with asyncio.timeout(0.3):
+            _, writer = await asyncio.open_connection(LOOPBACK, port)
+    except (OSError, TimeoutError):
+        return
+    writer.transport.abort()
+    raise OSError(errno.EADDRINUSE, f"Port {port} of {LOOPBACK} is in use.")
 
 
 async def _wait_until_closed(websocket: ServerConnection) -> None:

@@ -146,8 +146,7 @@ class Whiteboard:
             case "undo":
                 self.undo(pen)
             case "clear":
-                self.drawing.clear()
-                self.tell(websocket, {"type": "clear"}, pen, to_all=True)
+                self.clear(pen)
             case "pointer":
                 self.batch.broadcast(pointer(pen, place(message)), skip=websocket)
 
@@ -199,7 +198,17 @@ class Whiteboard:
         self.drawing.remove(stroke)
         self.tell(None, {"type": "undo", "stroke": stroke.number}, pen, to_all=True)
 
+    def clear(self, pen: Pen | None = None) -> None:
+        """Begin with an empty sheet; without a pen it is the teacher who asks for it."""
+        self.drawing.clear()
+        self.tell(None, {"type": "clear"}, pen or Pen(0), to_all=True)
+
     # Coming and going.
+
+    @property
+    def names(self) -> dict[ServerConnection, str]:
+        """What those who are connected call themselves."""
+        return {websocket: pen.username for websocket, pen in self.pens.items()}
 
     async def join(self, websocket: ServerConnection, message: Message) -> None:
         """Give somebody the pen that they had before the line broke, or name a new one."""

@@ -202,6 +202,9 @@ class Lab:
                 if (self.root / name).is_dir():
                     ignored = shutil.ignore_patterns(".ipynb_checkpoints", "__pycache__")
                     shutil.copytree(self.root / name, self.folder / name, ignore=ignored)
+            # A notebook runs a file in here, which looks whether this is the course it belongs to.
+            if (self.root / "checks").is_dir():
+                (self.folder / "checks").symlink_to(self.root.resolve() / "checks")
             self._start()
         except BaseException:
             self.__exit__()
@@ -233,6 +236,8 @@ class Lab:
         }
         env = {k: v for k, v in os.environ.items() if not k.startswith("JUPYTER")}
         env |= {k: str(self._home / v) for k, v in own.items()}
+        # What passes in a lab of the tests, the learner has not passed.
+        env |= {"COURSE_PROGRESS": str(self._home / "progress.json")}
         env |= {"JUPYTER_TOKEN": self._token} | self._env
         labconfig = self._home / "config" / "labconfig"
         labconfig.mkdir(parents=True)

@@ -152,9 +152,18 @@ async def test_help_is_complete():
     code, out, err = await outcome("--help")
     assert (code, err) == (0, "")
     assert out.startswith("usage: python -m server")
-    for word in ("--help", "--port N", "--origin URL", "{connect,", "Ctrl+C", "without"):
+    for word in (
+        "--help",
+        "--port N",
+        "--origin URL",
+        "--host",
+        "--tls",
+        "{connect,",
+        "Ctrl+C",
+        "without",
+    ):
         assert word in out
-    assert "Jupyter" in out
+    assert "without Jupyter" in " ".join(out.split())
 
 
 @pytest.mark.parametrize(
@@ -176,6 +185,8 @@ async def test_help_is_complete():
         (["counter", "--origin", "https://example.org/a"], "such as https://example.org, got"),
         (["counter", "--origin", "ftp://example.org"], "such as https://example.org, got"),
         (["counter", "--origin", "*"], "such as https://example.org, got '*'"),
+        (["counter", "--host", "::"], "invalid choice: '::'"),
+        (["counter", "--tls", "cert.pem"], "--tls takes no file, or two: the certificate and its"),
         (["counter", "--origin", "http://"], "such as https://example.org, got 'http://'"),
     ],
 )
@@ -199,6 +210,13 @@ async def test_a_first_port_that_is_none_ends_it_with_clear_words():
     code, out, err = await outcome("counter", COURSE_FIRST_PORT="nonsense")
     assert (code, out) == (2, "")
     assert "COURSE_FIRST_PORT is 'nonsense'. Expected a number from 1024 to 65000." in err
+    assert "Traceback" not in err
+
+
+async def test_files_that_are_no_certificate_end_it_with_2_and_clear_words():
+    code, out, err = await outcome("counter", "--port", "0", "--tls", "no.pem", "no.key")
+    assert (code, out) == (2, "")
+    assert err.startswith("no.pem and no.key are no certificate with its key: ")
     assert "Traceback" not in err
 
 

@@ -15,6 +15,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from jupyter_server.config_manager import BaseJSONConfigManager
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("server", "client", "checks")
@@ -24,6 +25,8 @@ PACKAGES = ("server", "client", "checks")
 BROUGHT_BY = {
     "IPython": ("ipython", "ipykernel"),
     "traitlets": ("traitlets", "ipywidgets"),
+    "numpy": ("numpy", "ipycanvas"),
+    "PIL": ("pillow", "ipycanvas"),
     "jupyter_client": ("jupyter-client", "ipykernel"),
     "jupyter_server": ("jupyter-server", "jupyterlab"),
 }
@@ -77,10 +80,33 @@ def test_post_build_adds_the_course_and_signs_its_notebooks():
         "#!/bin/sh",
         "set -e",
         "python -m pip install --no-deps -e .",
+        'python -c "import sys, pathlib, course; course.quicken_lab(pathlib.Path(sys.prefix))"',
         "jupyter trust notebooks/*.ipynb solutions/*.ipynb",
     ]
     if os.name == "posix":
         assert os.access(post_build, os.X_OK), "postBuild must be executable: chmod +x postBuild"
+
+
+def test_the_settings_of_jupyterlab_are_put_beside_those_of_others(course, tmp_path):
+    folder = tmp_path / "etc" / "jupyter" / "labconfig"
+    folder.mkdir(parents=True)
+    theirs = folder / "page_config.json"
+    theirs.write_text('{"disabledExtensions": {"@theirs/extension": true}}')
+    for _ in range(2):
+        course.quicken_lab(tmp_path)
+    # As JupyterLab reads them (jupyterlab_server.config.get_static_page_config).
+    found = BaseJSONConfigManager(config_dir=str(folder)).get("page_config")
+    assert found["disabledExtensions"] == {
+        "@theirs/extension": True,
+        "@jupyterlab/application-extension:faviconbusy": True,
+    }
+    assert theirs.read_text() == '{"disabledExtensions": {"@theirs/extension": true}}'
+
+
+def test_without_the_right_to_write_the_course_still_opens(course, tmp_path, capsys):
+    (tmp_path / "etc").write_text("a file where a folder should be")
+    course.quicken_lab(tmp_path)
+    assert "Live widgets will be slower" in capsys.readouterr().err
 
 
 def test_readme_has_both_commands():

@@ -94,7 +94,9 @@ class Answer(NamedTuple):
     body: str
 
 
-async def ask(port: int, path: str, *headers: str, host: str | None = "") -> Answer:
+async def ask(
+    port: int, path: str, *headers: str, host: str | None = "", address: str = "127.0.0.1"
+) -> Answer:
     """Send a GET request exactly as given, and return the answer.
 
     Args:
@@ -102,12 +104,13 @@ async def ask(port: int, path: str, *headers: str, host: str | None = "") -> Ans
         path: The request target, sent as it is.
         headers: Further header lines.
         host: The Host header; by default the right one, None for none.
+        address: Which of this computer's addresses to ask, and to come from.
     """
     lines = [f"GET {path} HTTP/1.1"]
     if host is not None:
-        lines.append(f"Host: {host or f'127.0.0.1:{port}'}")
+        lines.append(f"Host: {host or f'{address}:{port}'}")
     request = "\r\n".join([*lines, *headers, "", ""])
-    reader, writer = await within(asyncio.open_connection("127.0.0.1", port))
+    reader, writer = await within(asyncio.open_connection(address, port))
     try:
         writer.write(request.encode("latin-1"))
         head = (await within(reader.readuntil(b"\r\n\r\n"))).decode("latin-1").split("\r\n")

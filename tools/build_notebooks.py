@@ -24,6 +24,7 @@ import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import count, groupby
@@ -192,7 +193,15 @@ def run(notebook: NotebookNode, root: Path, name: str) -> range:
     environment = {**os.environ, "PYTHONPATH": path, "COURSE_FIRST_PORT": str(ports[0])}
     folder = (root / name).parent
     cwd = str(folder if folder.is_dir() else root)
-    with client.setup_kernel(cleanup_kc=True, cwd=cwd, env=environment):
+    with (
+        # The checks that pass here are not what whoever builds the notebooks has passed.
+        tempfile.TemporaryDirectory() as scratch,
+        client.setup_kernel(
+            cleanup_kc=True,
+            cwd=cwd,
+            env=environment | {"COURSE_PROGRESS": os.path.join(scratch, "progress.json")},
+        ),
+    ):
         for number, cell in code_cells(notebook):
             if "nbval-skip" in tags(cell):
                 continue

@@ -6,6 +6,7 @@ It needs Chromium. The pictures go to notebooks/pictures/.
 from __future__ import annotations
 
 import argparse
+import math
 import random
 import re
 import time
@@ -21,6 +22,14 @@ ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "notebooks" / "pictures"
 SIZE = (900, 700)
 PEOPLE = re.compile(r"Ada.*Bob|Bob.*Ada")
+
+
+def start_here(notebook: Notebook) -> str:
+    """Let polling and a WebSocket race to the end."""
+    cell = "race = Race(every=1.0)"
+    notebook.run_cell(cell)
+    expect(notebook.output(cell)).to_contain_text("finished", timeout=20_000)
+    return cell
 
 
 def connect(notebook: Notebook) -> str:
@@ -119,13 +128,53 @@ def quiz(notebook: Notebook) -> str:
     return cell
 
 
+def whiteboard(notebook: Notebook) -> str:
+    """Let Ada and Bob draw a house and a sun."""
+    cell = "ada, bob = WhiteboardClient(server.url"
+    notebook.run_cell('server = await start("whiteboard")')
+    notebook.run_cell(cell)
+    expect(notebook.output(cell).locator(".course-badge")).to_have_text(["connected"] * 2)
+    # The whole notebook is too tall for a sharp picture.
+    notebook.page.add_style_tag(content=".jp-Notebook-cell:nth-child(n+9) { display: none }")
+    notebook.set_cell("wave = [", HOUSE)
+    notebook.run_cell("roof = [")
+    pad = notebook.output(cell).locator(".course-pad").nth(1)
+    pad.scroll_into_view_if_needed()
+    box = pad.bounding_box()
+    mouse = notebook.page.mouse
+    for step in range(40):  # Bob draws the smoke
+        x = box["x"] + box["width"] * (0.47 + 0.03 * math.sin(step / 4) + step / 400)
+        mouse.move(x, box["y"] + box["height"] * (0.4 - step / 110))
+        if step == 0:
+            mouse.down()
+        notebook.page.wait_for_timeout(16)
+    return cell
+
+
+HOUSE = """
+from math import cos, sin
+
+roof = [(160, 280), (290, 180), (420, 280), (160, 280)]
+ada.draw(roof, color="#c62828", width=8)
+ada.draw([(185, 285), (185, 420), (395, 420), (395, 285)], color="#5d4037", width=8)
+ada.draw([(260, 420), (260, 340), (310, 340), (310, 420)], color="#5d4037", width=3)
+circle = [(640 + 50 * cos(t / 8), 110 + 50 * sin(t / 8)) for t in range(52)]
+bob.draw(circle, color="#f9a825", width=8)
+for t in range(8):
+    ray = [(640 + r * cos(t * 0.785), 110 + r * sin(t * 0.785)) for r in (65, 95)]
+    bob.draw(ray, color="#f9a825", width=8)
+bob.draw([(30, 422), (770, 422)], color="#2e7d32", width=8)
+""".strip()
+
 SCENES = {
+    "00_start_here": start_here,
     "01_connect": connect,
     "02_chat": chat,
     "03_typing_indicator": typing_indicator,
     "04_counter": counter,
     "05_notifications": notifications,
     "06_dashboard": dashboard,
+    "07_whiteboard": whiteboard,
     "08_quiz": quiz,
 }
 
