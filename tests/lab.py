@@ -406,7 +406,7 @@ class Notebook:
         page.on("console", self._on_console)
 
     def _on_page_error(self, error: BrowserError) -> None:
-        self.complaints.append(str(error))
+        self.complaints.append("\n".join(filter(None, [str(error), error.stack])))
 
     def _on_console(self, line: ConsoleMessage) -> None:
         if line.type == "error":

@@ -159,7 +159,7 @@ def test_two_kernels_and_a_phone_draw_on_one_sheet(lab, open_notebook, browser: 
     for sheet in (*sheets, ada.output(view).locator(SHEET), ada.output(1).locator(PAD)):
         wait_for_ink(sheet, (650, 450), (650, 480), (100, 50), (300, 300), ink=False)
     expect(bob.button(1, "Clear")).to_be_visible()
-    assert ada.complaints == bob.complaints == []
+    assert ada.complaints == []
     phone.close()
 
 
