@@ -224,7 +224,7 @@ async def rests(stage: DashboardStage) -> None:
         if await stage.measured_in(4 * EVERY):
             raise Failed(
                 "Alice and Bob left; the CPU is still measured, for nobody. End the sampler "
-                " when the last one leaves: cancel() its task."
+                "when the last one leaves: cancel() its task."
             )
         old = list(stage.computer.memories)
         stage.computer.rest()

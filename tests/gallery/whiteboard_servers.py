@@ -329,6 +329,15 @@ WRONG = [
         "✗––––––––",
         ("It goes to the others alone",),
     ),
+    written(
+        "any number is a place",
+        "✓✓✓✓✓✓✓✓✗",
+        "1000000",
+        source="""
+            PLACE = {"x": number(-1e9, 1e9), "y": number(-1e9, 1e9)}
+            ACCEPTED = {"draw_start": PLACE, "draw_move": PLACE, "draw_end": {}, "clear": {}}
+        """,
+    ),
 ]
 
 RIGHT = [
