@@ -119,7 +119,8 @@ WRONG = [
     changed(
         "names are compared with case",
         "✓✓✓✓✓✗✓✓✓✓✓",
-        "was taken",
+        "was taken; Bob got",
+        "expected a message of type error",
         source="""
             def join(self, websocket, name):
                 if name in self.names.values():
@@ -142,7 +143,7 @@ WRONG = [
     changed(
         "who has not joined is heard as Anonymous",
         "✓✓✓✓✓✓✓✗✓✓✓",
-        "had not joined",
+        "Bob had not joined; Bob got nothing in 1.0 s",
         source="""
             def name_of(self, websocket):
                 return self.names.get(websocket, "Anonymous")

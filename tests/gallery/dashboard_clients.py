@@ -65,7 +65,8 @@ WRONG = [
     changed(
         "CPU and memory are swapped",
         "✗✓✓✓",
-        "`cpu` shows",
+        "came; `cpu` shows",
+        "expected",
         source="""
             def show_numbers(self, message):
                 super().show_numbers(message | {"cpu": message["memory"], "memory": message["cpu"]})

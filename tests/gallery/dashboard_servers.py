@@ -213,7 +213,7 @@ WRONG = [
     changed(
         "it does not keep to the beat at all",
         "✓✓✓✓✗✗✓✓",
-        "much faster",
+        "came much faster than one every",
         source="""
             async def pause(self, due, every):
                 await asyncio.sleep(0.022)
@@ -232,7 +232,7 @@ WRONG = [
     changed(
         "the history backwards",
         "✓✓✓✓✓✗✓✓",
-        "oldest first",
+        "Send the oldest first",
         source="""
             def catch_up(self, websocket):
                 for text in reversed(self.last):
@@ -242,7 +242,8 @@ WRONG = [
     changed(
         "all samples are kept for ever",
         "✓✓✓✓✓✗✓✓",
-        "told more",
+        "Expected the last 60 of them",
+        "was told more",
         source="""
             def __init__(self):
                 super().__init__()
@@ -272,7 +273,7 @@ WRONG = [
     changed(
         "the sampler never rests",
         "✓✓✓✓✓✓✗✓",
-        "for nobody",
+        "the CPU is still measured, for nobody",
         source="""
             def leave(self, websocket):
                 self.clients.discard(websocket)

@@ -113,7 +113,8 @@ WRONG = [
     changed(
         "dismissing twice raises",
         "✓✓!✓!✓✓✓✓",
-        "KeyError",
+        "raised KeyError",
+        "Look at what came before you use it",
         source="""
             def dismiss(self, key):
                 del self.unread[key]
