@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,19 +16,19 @@ START_SECONDS = 60.0  # a cold start on a busy machine; it usually takes 1 s
 
 @dataclass
 class Ran:
-    """What came of a cell.
+    """A cell that runs or has run.
 
     Attributes:
-        printed: What it printed.
-        shown: What it displayed, as text.
+        text: What it printed and displayed, as text.
         error: The name of the exception with which it ended, or an empty text.
-        traceback: The lines of that.
+        traceback: What the notebook shows of that.
+        begun: Set when the kernel begins with it.
+        done: Set when the kernel is done with it.
     """
 
-    printed: str = ""
-    shown: list[str] = field(default_factory=list)
+    text: str = ""
     error: str = ""
-    traceback: list[str] = field(default_factory=list)
+    traceback: str = ""
     replied: bool = False
     idle: bool = False
     begun: asyncio.Event = field(default_factory=asyncio.Event)
@@ -37,7 +36,11 @@ class Ran:
 
 
 class Kernel:
-    """A kernel of its own process, from ``async with`` to the end of the block."""
+    """A kernel in a process of its own, from ``async with`` to the end of the block.
+
+    Attributes:
+        stderr: What was written to its standard error stream so far, by whichever cell.
+    """
 
     def __init__(self, **environment: str) -> None:
         """Take what its environment shall have besides that of this process."""
@@ -45,6 +48,8 @@ class Kernel:
         self._manager = AsyncKernelManager(kernel_spec_manager=specs, transport_encryption="auto")
         self._environment = os.environ | environment
         self._runs: dict[str, Ran] = {}
+        self.stderr = ""
+        self._written = asyncio.Condition()
         self._readers: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> "Kernel":
@@ -71,15 +76,15 @@ class Kernel:
         """The process of the kernel."""
         return psutil.Process(self._manager.provisioner.pid)
 
-    def begin(self, source: str, cell: str) -> Ran:
+    def begin(self, cell: str, code: str) -> Ran:
         """Send a cell to the kernel, and do not wait for it.
 
         Args:
-            source: What stands in the cell.
             cell: The name by which JupyterLab knows the cell, however often it is run.
+            code: What stands in it.
         """
         content = {
-            "code": source,
+            "code": code,
             "silent": False,
             "store_history": True,
             "user_expressions": {},
@@ -92,19 +97,25 @@ class Kernel:
         self._client.shell_channel.send(message)
         return ran
 
-    async def run(self, source: str, cell: str, within: float = 30.0) -> Ran:
-        """Run a cell, and wait until the kernel is done with it.
+    async def run(self, cell: str, code: str, within: float = 30.0) -> str:
+        """Run a cell. Returns what it printed and displayed, as text.
 
         Raises:
-            RuntimeError: If the cell raises.
-            TimeoutError: If it is not done after so many seconds.
+            CellFailed: If the cell raises.
+            TimeoutError: If the kernel is not done with it after so many seconds.
         """
-        ran = self.begin(source, cell)
+        ran = self.begin(cell, code)
         async with asyncio.timeout(within):
             await ran.done.wait()
         if ran.error:
-            raise RuntimeError("\n".join(ran.traceback))
-        return ran
+            raise CellFailed(ran.traceback)
+        return ran.text
+
+    async def written_until(self, words: str, within: float = 30.0) -> str:
+        """Return what was written to the standard error stream, as soon as it has these words."""
+        async with asyncio.timeout(within), self._written:
+            await self._written.wait_for(lambda: words in self.stderr)
+        return self.stderr
 
     async def interrupt(self) -> None:
         """Do what the stop button does."""
@@ -113,23 +124,31 @@ class Kernel:
     async def _read(self, get: Any) -> None:
         while True:
             message = await get(timeout=None)
+            content = message["content"]
+            if message["msg_type"] == "stream" and content["name"] == "stderr":
+                async with self._written:
+                    self.stderr += content["text"]
+                    self._written.notify_all()
             number = message["parent_header"].get("msg_id")
             if ran := self._runs.get(number):
-                take(ran, message["msg_type"], message["content"])
+                note(ran, message["msg_type"], content)
                 if ran.done.is_set():
-                    with suppress(KeyError):
-                        del self._runs[number]
+                    del self._runs[number]
 
 
-def take(ran: Ran, kind: str, content: dict[str, Any]) -> None:
+class CellFailed(Exception):
+    """A cell has raised. The text is what the notebook shows."""
+
+
+def note(ran: Ran, kind: str, content: dict[str, Any]) -> None:
     """Note what a message of the kernel says about a cell."""
     match kind:
         case "stream":
-            ran.printed += content["text"]
+            ran.text += content["text"]
         case "display_data" | "execute_result":
-            ran.shown.append(content["data"].get("text/plain", ""))
+            ran.text += content["data"].get("text/plain", "")
         case "error":
-            ran.error, ran.traceback = content["ename"], content["traceback"]
+            ran.error, ran.traceback = content["ename"], "\n".join(content["traceback"])
         case "execute_input":
             ran.begun.set()
         case "execute_reply":

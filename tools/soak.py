@@ -209,8 +209,7 @@ async def state_of(kernel: Kernel, room: Class) -> State:
     # The sheet is wiped: a full one takes memory, as it should.
     async with connect(room.urls["whiteboard"], proxy=None) as websocket:
         await websocket.send('{"type": "clear"}')
-    ran = await kernel.run(STATE.format(patience=PATIENCE), "state")
-    inside = json.loads(ran.printed)
+    inside = json.loads(await kernel.run("state", STATE.format(patience=PATIENCE)))
     process = kernel.process
     count_files = process.num_handles if sys.platform == "win32" else process.num_fds
     return State(
@@ -230,9 +229,9 @@ async def soak(minutes: float) -> tuple[list[State], Class]:
         }
         async with Kernel(**environment) as kernel:
             launch = LAUNCH.format(names=list(WHAT_THEY_DO))
-            await kernel.run(launch, "launch")
-            await kernel.run(CLIENTS, "clients")
-            room = Class(json.loads((await kernel.run(ADDRESSES, "addresses")).printed))
+            await kernel.run("launch", launch)
+            await kernel.run("clients", CLIENTS)
+            room = Class(json.loads(await kernel.run("addresses", ADDRESSES)))
             students = [Student(number, room) for number in range(STUDENTS)]
             states, end = [], time.monotonic() + 60 * minutes
             while time.monotonic() < end:
@@ -241,8 +240,8 @@ async def soak(minutes: float) -> tuple[list[State], Class]:
                     for student in students:
                         group.create_task(student.attend(until))
                     # The learner whose kernel it is runs the cells again meanwhile.
-                    group.create_task(kernel.run(launch, "launch"))
-                    group.create_task(kernel.run(CLIENTS, "clients"))
+                    group.create_task(kernel.run("launch", launch))
+                    group.create_task(kernel.run("clients", CLIENTS))
                 states.append(await state_of(kernel, room))
                 print(f"{len(states)}: {states[-1]}", file=sys.stderr)
             return states, room
