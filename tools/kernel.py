@@ -23,15 +23,17 @@ class Ran:
         error: The name of the exception with which it ended, or an empty text.
         traceback: What the notebook shows of that.
         begun: Set when the kernel begins with it.
-        done: Set when the kernel is done with it.
+        answered: Set when the kernel says that it is done. Outputs may come later; when there are
+            thousands of them, ZeroMQ drops some, and this is what one can rely on.
+        done: Set when the kernel has answered, and all outputs are there.
     """
 
     text: str = ""
     error: str = ""
     traceback: str = ""
-    replied: bool = False
     idle: bool = False
     begun: asyncio.Event = field(default_factory=asyncio.Event)
+    answered: asyncio.Event = field(default_factory=asyncio.Event)
     done: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -152,9 +154,10 @@ def note(ran: Ran, kind: str, content: dict[str, Any]) -> None:
         case "execute_input":
             ran.begun.set()
         case "execute_reply":
-            ran.replied = True
+            ran.error = content.get("ename", "")
+            ran.answered.set()
         case "status":
             ran.idle = content["execution_state"] == "idle"
     # The reply and the outputs come on different ways, in any order.
-    if ran.replied and ran.idle:
+    if ran.answered.is_set() and ran.idle:
         ran.done.set()

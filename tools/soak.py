@@ -218,6 +218,22 @@ async def state_of(kernel: Kernel, room: Class) -> State:
     )  # fmt: skip
 
 
+async def run_again(kernel: Kernel, cell: str, code: str) -> None:
+    """Run a cell while the class is at work.
+
+    Raises:
+        RuntimeError: If it raises, or the kernel does not answer.
+    """
+    ran = kernel.begin(cell, code)
+    try:
+        async with asyncio.timeout(3 * PATIENCE):
+            await ran.answered.wait()
+    except TimeoutError:
+        raise RuntimeError(f"The kernel does not answer; {kernel.process.status()}") from None
+    if ran.error:
+        raise RuntimeError(f"The cell {cell!r} raised {ran.error}: {ran.traceback}")
+
+
 async def soak(minutes: float) -> tuple[list[State], Class]:
     """Hold lessons for some minutes. Returns how the kernel was after each, and what was done."""
     ports = free_ports()
@@ -240,8 +256,8 @@ async def soak(minutes: float) -> tuple[list[State], Class]:
                     for student in students:
                         group.create_task(student.attend(until))
                     # The learner whose kernel it is runs the cells again meanwhile.
-                    group.create_task(kernel.run("launch", launch))
-                    group.create_task(kernel.run("clients", CLIENTS))
+                    group.create_task(run_again(kernel, "launch", launch))
+                    group.create_task(run_again(kernel, "clients", CLIENTS))
                 states.append(await state_of(kernel, room))
                 print(f"{len(states)}: {states[-1]}", file=sys.stderr)
             return states, room

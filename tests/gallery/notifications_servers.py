@@ -108,12 +108,21 @@ WRONG = [
         """,
     ),
     changed(
-        "only one of them is told",
-        "✓✓✗✓✗✓",
+        "only who came last is told",
+        "✓✓✗✓✓✓",
         "Alice never got",
         source="""
             async def tell(text):
-                broadcast(list(clients)[:1], text)
+                broadcast(clients[-1:], text)
+
+            clients = []
+
+            async def handler(websocket):
+                clients.append(websocket)
+                try:
+                    await websocket.wait_closed()
+                finally:
+                    clients.remove(websocket)
         """,
     ),
     changed(
