@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from copy import copy
 from typing import Any
+from weakref import WeakSet
 
 from checks.watchdog import Blocked
 from server.tracebacks import is_learners
@@ -24,11 +25,13 @@ class Tasks:
 
     Attributes:
         running: Those that have not ended yet.
+        all: Those, and those that have ended, as long as somebody keeps them.
     """
 
     def __init__(self, on_error: Callable[[BaseException], None]) -> None:
         """Report what a task raises to `on_error`, since nobody else might ask."""
         self.running: set[asyncio.Task[Any]] = set()
+        self.all: WeakSet[asyncio.Task[Any]] = WeakSet()
         self._on_error = on_error
 
     def begin(self) -> None:
@@ -53,6 +56,7 @@ class Tasks:
         code = getattr(coroutine, "cr_code", None)
         if _stage.get() is self and code and is_learners(code.co_filename):
             self.running.add(task)
+            self.all.add(task)
             task.add_done_callback(self._ended)
         return task
 
@@ -89,6 +93,30 @@ class StandIns:
         for space, key, real in self._replaced:
             space[key] = real
         self._replaced.clear()
+
+
+class Notes:
+    """Where the learner's code notes the task that it has started: a global name, an attribute.
+
+    Code that starts a task when none is noted must not find one of a check that is over.
+    """
+
+    def begin(self, *functions: Any) -> None:
+        """Note what stands there."""
+        spaces = [getattr(unwrapped(function), "__globals__", {}) for function in functions]
+        owners = [getattr(function, "__self__", None) for function in functions]
+        spaces += [vars(owner) for owner in owners if hasattr(owner, "__dict__")]
+        self._were = [(space, dict(space)) for space in spaces]
+
+    def end(self, tasks: Tasks) -> None:
+        """Put back what stood there before a task of the stage did."""
+        for space, was in self._were:
+            started = (n for n, v in space.items() if isinstance(v, asyncio.Task))
+            for name in [name for name in started if space[name] in tasks.all]:
+                if name in was:
+                    space[name] = was[name]
+                else:
+                    del space[name]
 
 
 class Belongings:

@@ -12,7 +12,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from checks.advice import leaves, outlined
-from checks.on_stage import Role, StandIns, Tasks, no_sleep, unwrapped
+from checks.on_stage import Notes, Role, StandIns, Tasks, no_sleep, unwrapped
 from checks.stage import Person, Stage
 from checks.watchdog import Blocked, guarded
 from server.connection import Handler
@@ -45,11 +45,12 @@ class SpeakingStage(Stage):
         self.options = dict(options or {})
         self.tasks = Tasks(self._task_failed)
         self.cast: list[Role] = [(time, "sleep", no_sleep)]
-        self._stand_ins = StandIns()
+        self._stand_ins, self._notes = StandIns(), Notes()
         self._producing: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "SpeakingStage":
         self.tasks.begin()
+        self._notes.begin(self.subject, self.background)
         self._stand_ins.begin(self.cast, self.subject, self.background)
         try:
             await super().__aenter__()
@@ -69,6 +70,7 @@ class SpeakingStage(Stage):
 
     async def _clear(self) -> None:
         await self.tasks.end()
+        self._notes.end(self.tasks)
         self._stand_ins.end()
 
     async def join(self, name: str) -> Person:

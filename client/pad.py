@@ -19,7 +19,8 @@ class Pad(anywidget.AnyWidget):
         stroke: How wide, in pixels.
     """
 
-    _esm = Path(__file__).parent / "pad.js"
+    # As a text: a path would be watched for changes, and the watcher keeps every pad for ever.
+    _esm = (Path(__file__).parent / "pad.js").read_text(encoding="utf-8")
     width = traitlets.Int(800).tag(sync=True)
     height = traitlets.Int(500).tag(sync=True)
     color = traitlets.Unicode("#222222").tag(sync=True)

@@ -18,6 +18,8 @@ from server.messages import Message, encode
 class Closable(Protocol):
     """What a cell makes and `close_all` closes: a client, or a view that looks on."""
 
+    _card: Card
+
     def close(self) -> None: ...
 
     async def wait_closed(self) -> None: ...
@@ -25,6 +27,7 @@ class Closable(Protocol):
 
 _open: set[Closable] = set()
 _made_by_cell: dict[str, tuple[int, list[Closable]]] = {}
+_made_before: dict[str, list[Closable]] = {}  # by the run of a cell before its last one
 
 
 class Client:
@@ -298,6 +301,8 @@ class Row:
             card.layout.flex = "1 1 260px"
         layout = Layout(flex_flow="row wrap", grid_gap="12px", width="100%")
         self._box = HBox(cards, layout=layout)
+        for client in clients:
+            client._card.rows.append(self._box)
 
     def __repr__(self) -> str:
         return " ".join(map(repr, self.clients))
@@ -355,5 +360,9 @@ def remember(client: Closable) -> None:
     if count != shell.execution_count:
         for former in made:
             former.close()
-        made = []
+        # Another cell may still show those, and say that they are closed. Older ones have to go:
+        # a widget stays in the memory until it is closed, whoever has forgotten it.
+        for older in _made_before.get(cell, []):
+            older._card.close()
+        _made_before[cell], made = made, []
     _made_by_cell[cell] = shell.execution_count, [*made, client]

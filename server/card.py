@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ipywidgets import HTML, Layout, Output, VBox, Widget
+from ipywidgets import HTML, Box, Layout, Output, VBox, Widget
 
 from server.addresses import is_loopback
 from server.qr import as_svg
@@ -63,10 +63,16 @@ class Painter:
 
 
 class Card:
-    """A bordered box with a title, a badge, a body, and room for a traceback."""
+    """A bordered box with a title, a badge, a body, and room for a traceback.
+
+    Attributes:
+        widget: What a notebook shows.
+        rows: The boxes in which it stands beside others.
+    """
 
     def __init__(self, title: str, body: Sequence[Widget]) -> None:
         self._title = title
+        self.rows: list[Box] = []
         self._head = HTML()
         self._trouble = Output(layout=Layout(display="none"))
         self.widget = VBox([self._head, *body, self._trouble], layout=Layout(min_width="0"))
@@ -85,10 +91,35 @@ class Card:
         self._trouble.outputs = () if error is None else (error_output(error),)
         self._trouble.layout.display = "none" if error is None else ""
 
+    def close(self) -> None:
+        """Take the card off every page, and forget its widgets, which would else stay for ever."""
+        close_widgets(self.widget)
+        for row in self.rows:
+            row.children = [card for card in row.children if card.comm is not None]
+            if not row.children:
+                close_widgets(row)
+
+
+# What a widget has for itself. It may know others that all share, as canvases do.
+OWNED = ("children", "_canvases", "layout", "style")
+
+
+def close_widgets(widget: Widget) -> None:
+    """Close a widget and all that are in it: its children, its layout, its style."""
+    if widget.comm is None:  # closed already
+        return
+    inside = [getattr(widget, name, None) for name in OWNED]
+    widget.close()
+    for value in inside:
+        for part in value if isinstance(value, tuple | list) else (value,):
+            if isinstance(part, Widget):
+                close_widgets(part)
+
 
 def mimebundle(shown: object, widget: Widget, **kwargs: Any) -> dict[str, Any]:
     """Return what a notebook displays for an object: its widget, and its repr where none can be."""
-    return widget._repr_mimebundle_(**kwargs) | {"text/plain": repr(shown)}
+    bundle = {} if widget.comm is None else widget._repr_mimebundle_(**kwargs)
+    return bundle | {"text/plain": repr(shown)}
 
 
 class ServerCard(Card):

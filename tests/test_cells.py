@@ -1,84 +1,10 @@
 """What holds in a real kernel: cells that run again, and where a traceback ends up."""
 
-import asyncio
-import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Any
-
-from jupyter_client import AsyncKernelClient, AsyncKernelManager
-
-from tests.wire import within
-
-ROOT = Path(__file__).parents[1]
-
-
-class Notebook:
-    """Runs cells in a kernel, as JupyterLab does: each cell has an id that stays."""
-
-    def __init__(self, kernel: AsyncKernelClient) -> None:
-        self.kernel = kernel
-        self.stderr = ""
-
-    async def run(self, cell: str, code: str) -> str:
-        """Run a cell; return what it printed and what it ended with."""
-        content = {
-            "code": code,
-            "silent": False,
-            "store_history": True,
-            "user_expressions": {},
-            "allow_stdin": False,
-            "stop_on_error": True,
-        }
-        request = self.kernel.session.msg("execute_request", content, metadata={"cellId": cell})
-        self.kernel.shell_channel.send(request)
-        shown = ""
-        async with asyncio.timeout(30):
-            while True:
-                message = await self.kernel.get_iopub_msg()
-                self.note(message)
-                if message["parent_header"].get("msg_id") != request["header"]["msg_id"]:
-                    continue
-                match message["msg_type"], message["content"]:
-                    case "stream", {"text": text}:
-                        shown += text
-                    case "execute_result", {"data": {"text/plain": text}}:
-                        shown += text
-                    case "error", {"traceback": lines}:
-                        raise AssertionError("\n".join(lines))
-                    case "status", {"execution_state": "idle"}:
-                        return shown
-
-    async def written_until(self, words: str) -> str:
-        """Return what was written to the standard error stream, as soon as it has these words."""
-        async with asyncio.timeout(30):
-            while words not in self.stderr:
-                self.note(await self.kernel.get_iopub_msg())
-        return self.stderr
-
-    def note(self, message: dict[str, Any]) -> None:
-        match message["msg_type"], message["content"]:
-            case "stream", {"name": "stderr", "text": text}:
-                self.stderr += text
-
-
-@asynccontextmanager
-async def notebook() -> AsyncIterator[Notebook]:
-    manager = AsyncKernelManager(kernel_name="python3")
-    await within(manager.start_kernel(env=os.environ | {"PYTHONPATH": str(ROOT)}), 30)
-    kernel = manager.client()
-    kernel.start_channels()
-    try:
-        await within(kernel.wait_for_ready(), 30)
-        yield Notebook(kernel)
-    finally:
-        kernel.stop_channels()
-        await within(manager.shutdown_kernel(now=True))
+from tools.kernel import Kernel
 
 
 async def test_a_cell_that_runs_again_closes_the_clients_that_it_made_before():
-    async with notebook() as book:
+    async with Kernel() as book:
         await book.run("launch", "from server import start\nserver = await start('counter')")
         await book.run("import", "from client import CounterClient\neverybody = []")
         make = (
@@ -105,7 +31,7 @@ async def test_a_cell_that_runs_again_closes_the_clients_that_it_made_before():
 
 
 async def test_the_launch_cell_may_run_again_and_keeps_server_and_state():
-    async with notebook() as book:
+    async with Kernel() as book:
         launch = "from server import start\nserver = await start('counter')\nid(server)"
         first = await book.run("launch", launch)
         play = (
@@ -119,7 +45,7 @@ async def test_the_launch_cell_may_run_again_and_keeps_server_and_state():
 
 
 async def test_what_a_handler_raises_appears_at_once_in_the_notebook():
-    async with notebook() as book:
+    async with Kernel() as book:
         await book.run(
             "handler",
             "from server import start\n"

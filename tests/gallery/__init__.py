@@ -25,7 +25,8 @@ class Piece:
         cells: The sources of the cells, in the order in which they are run.
         marks: What the check must find: the mark of each criterion, in order.
         words: What the first criterion that is not passed must say, among other things.
-        subject: What is given to the check: a name, or an expression.
+        subject: What is given to the check: a name, or an expression. It may be a tuple: a handler,
+            and what runs beside it.
         leaves: The tasks that it leaves behind, because it cannot be ended.
     """
 

@@ -45,7 +45,7 @@ WRONG = [
     changed(
         "the list is not shown",
         "✓✗✓✓✓",
-        "`people` shows",
+        "The user list names Bob; `people` shows",
         source="""
             def _paint(self):
                 self.people.value = f"{len(self.users)} people"
@@ -88,7 +88,7 @@ WRONG = [
     changed(
         "the field is not emptied",
         "✓✓✓✗✓",
-        "Empty it.",
+        "What was sent still stands in `field`. Empty it.",
         source="""
             def say(self):
                 self.send({"type": "message", "content": self.field.value})

@@ -119,7 +119,8 @@ WRONG = [
     changed(
         "names are compared with case",
         "✓✓✓✓✓✗✓✓✓✓✓",
-        "was taken",
+        "was taken; Bob got",
+        "expected a message of type error",
         source="""
             def join(self, websocket, name):
                 if name in self.names.values():
@@ -142,7 +143,7 @@ WRONG = [
     changed(
         "who has not joined is heard as Anonymous",
         "✓✓✓✓✓✓✓✗✓✓✓",
-        "had not joined",
+        "Bob had not joined; Bob got nothing in 1.0 s",
         source="""
             def name_of(self, websocket):
                 return self.names.get(websocket, "Anonymous")
@@ -185,6 +186,20 @@ WRONG = [
         "expected a message of type error",
         source="""
             accepted = Chat.accepted | {"message": {"content": text(0, 60_000)}}
+        """,
+    ),
+    changed(
+        "nobody is welcomed",
+        "✗✓✓✓✓✓✓✓✓✓✓",
+        "expected a welcome, of type system",
+        source="""
+            def join(self, websocket, name):
+                if name.lower() in map(str.lower, self.names.values()):
+                    raise Refused("taken")
+                self.names[websocket] = name
+                self.room.add(websocket)
+                self.room.broadcast(notice(f"{name} joined."), skip=websocket)
+                self.room.broadcast(self.user_list())
         """,
     ),
 ]
@@ -309,5 +324,89 @@ RIGHT = [
         "",
         (),
         "Patient().handler",
+    ),
+    Piece(
+        "a closure, a queue for each client, a task group and match",
+        (
+            cell("""
+                import asyncio, json
+                from datetime import datetime, timezone
+                from websockets.exceptions import ConnectionClosed
+
+                def chat():
+                    queues, names = {}, {}
+
+                    def put(queue, kind, **fields):
+                        time = datetime.now(timezone.utc).isoformat()
+                        queue.put_nowait(json.dumps({"type": kind, **fields, "timestamp": time}))
+
+                    def tell(kind, but=None, **fields):
+                        for name in names:
+                            if name != but:
+                                put(queues[name], kind, **fields)
+
+                    def enter(me, wanted, queue):
+                        name = wanted.strip()
+                        taken = (known.lower() for known in names if known != me)
+                        if not 1 <= len(name) <= 20 or not name.isprintable():
+                            raise ValueError("1 to 20 characters, please.")
+                        if name.lower() in taken:
+                            raise ValueError("Somebody has that name.")
+                        forget(me)
+                        queues[name], names[name] = queue, None
+                        put(queue, "system", message="You are in.")
+                        tell("system", but=name, message=name + " is in.")
+                        tell("user_list", users=list(names))
+                        return name
+
+                    def forget(me):
+                        names.pop(me, None)
+                        queues.pop(me, None)
+
+                    def answer(me, text, queue):
+                        match json.loads(text):
+                            case {"type": "join", "username": str(wanted)}:
+                                return enter(me, wanted, queue)
+                            case {"type": "message", "content": str(said)} if me and said:
+                                if len(said) > 2000:
+                                    raise ValueError("2,000 characters at most.")
+                                tell("message", username=me, content=said)
+                                return me
+                        raise ValueError("Not in the table of messages.")
+
+                    async def write(websocket, queue):
+                        while True:
+                            await websocket.send(await queue.get())
+
+                    async def read(websocket, queue):
+                        me = None
+                        try:
+                            async for text in websocket:
+                                try:
+                                    me = answer(me, text, queue)
+                                except ValueError as wrong:
+                                    put(queue, "error", message=str(wrong))
+                        finally:
+                            if me:
+                                forget(me)
+                                tell("system", message=me + " is out.")
+                                tell("user_list", users=list(names))
+
+                    async def handler(websocket):
+                        queue = asyncio.Queue()
+                        try:
+                            async with asyncio.TaskGroup() as group:
+                                writing = group.create_task(write(websocket, queue))
+                                await read(websocket, queue)
+                                writing.cancel()
+                        except* ConnectionClosed:
+                            pass
+
+                    return handler
+            """),
+        ),
+        "✓✓✓✓✓✓✓✓✓✓✓",
+        (),
+        "chat()",
     ),
 ]

@@ -86,7 +86,8 @@ WRONG = [
     again(
         "it adds up what it is told",
         "✗–✓–",
-        '"value": -',
+        'The server sent {"type": "counter"',
+        "`number` shows",
         source="""
             class MyCounter(MyCounter):
                 total = 0

@@ -1055,6 +1055,25 @@ WRONG = [
                     tell_everyone()
         """,
     ),
+    again(
+        "it waits between reading the value and writing it",
+        "✓✓✓✓✗✓✓",
+        "at the same time",
+        source="""
+            import asyncio
+
+            async def answer(websocket, text):
+                global value
+                problem = problem_with(text)
+                if problem:
+                    await websocket.send(json.dumps({"type": "error", "message": problem}))
+                    return
+                seen = value
+                await asyncio.sleep(0.01)
+                value = seen + (1 if json.loads(text)["type"] == "increment" else -1)
+                tell_everyone()
+        """,
+    ),
 ]
 
 BLOCKED = [

@@ -75,7 +75,7 @@ WRONG = [
     changed(
         "the function is called in place of given",
         "✓✗✓✗✓✓✓✓✓✓✓✓✓",
-        "expected once",
+        "was sent 5 times, expected once",
         source="""
             def wait_for_silence(self):
                 self.timer = self.later(self.stop_after, self.stop() or (lambda: None))
@@ -180,7 +180,7 @@ WRONG = [
     changed(
         "one sees oneself",
         "✓✓✓✓✓✓✓✓✗✓✓✓✓",
-        "(this client)",
+        "(this client) and Bob are typing; `indicator` shows",
         source="""
             def note(self, message):
                 super().note(message)

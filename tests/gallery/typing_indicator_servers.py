@@ -81,7 +81,7 @@ WRONG = [
     relay(
         "who has not joined has no name, and a KeyError",
         "✓✓✓✗✓",
-        "Use name_of()",
+        "relay() raised a KeyError. Use name_of()",
         source="""
             told = {"type": message["type"], "username": self.names[websocket]}
             self.room.broadcast(told, skip=websocket)
@@ -90,7 +90,7 @@ WRONG = [
     relay(
         "who has not joined types as nobody",
         "✓✓✓✗✓",
-        "Use name_of()",
+        "Use name_of(), which refuses who has not joined",
         source="""
             told = {"type": message["type"], "username": self.names.get(websocket)}
             self.room.broadcast(told, skip=websocket)

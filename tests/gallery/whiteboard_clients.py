@@ -74,7 +74,7 @@ WRONG = [
     changed(
         "it draws on after the pen was lifted",
         "✗––✓✓–––",
-        "once more",
+        "There was no stroke to end any more",
         source="""
             def released(self, x, y):
                 self.flush()
@@ -85,7 +85,8 @@ WRONG = [
     changed(
         "the place is not noted",
         "✓✗–✓✓–––",
-        "expected",
+        "The pen was pressed and moved to",
+        'the server got {"type": "draw_move"',
         source="""
             def moved(self, x, y):
                 if self.last is not None:
@@ -206,7 +207,8 @@ WRONG = [
     changed(
         "the first place is sent, not the newest",
         "✓✗–✓✓–––",
-        "expected",
+        "The pen was pressed and moved to",
+        'the server got {"type": "draw_move"',
         source="""
             def moved(self, x, y):
                 if self.last is not None:
@@ -270,7 +272,8 @@ WRONG = [
     changed(
         "all is sent when the pen is lifted",
         "✓✗–✓✓–––",
-        "expected",
+        "The pen was pressed and moved to",
+        "the server got nothing in 1.0 s",
         source="""
             def moved(self, x, y):
                 if self.last is not None:

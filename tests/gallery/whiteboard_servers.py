@@ -60,7 +60,7 @@ WRONG = [
     written(
         "the pen is not noted",
         "✓✓✗–––––✓",
-        "Alice sent",
+        "and Bob got nothing in 1.0 s, expected",
         source="""
             def begin(websocket, x, y):
                 return {"type": "draw_start", "stroke": next(numbers), "x": x, "y": y}
@@ -203,7 +203,7 @@ WRONG = [
     written(
         "the history goes to everybody",
         "✓✓✓✓✓✓✗–✓",
-        "Dave",
+        "then Dave came and got less than Carol did",
         source="""
             def catch_up(websocket):
                 for message in history:
@@ -213,7 +213,7 @@ WRONG = [
     written(
         "the newest first",
         "✓✓✓✓✓✓✗–✓",
-        "oldest first",
+        "Send him what she got, oldest first",
         source="""
             def remember(message):
                 history.appendleft(message)
@@ -253,7 +253,7 @@ WRONG = [
     written(
         "clear tells nobody",
         "✓✓✓✓✓✓✓✗✓",
-        "Tell everybody",
+        'expected {"type": "clear", …}. Tell everybody.',
         source="""
             def clear():
                 history.clear()
@@ -328,6 +328,15 @@ WRONG = [
         ),
         "✗––––––––",
         ("It goes to the others alone",),
+    ),
+    written(
+        "any number is a place",
+        "✓✓✓✓✓✓✓✓✗",
+        '1000000} and got nothing in 1.0 s, expected {"type": "error"',
+        source="""
+            PLACE = {"x": number(-1e9, 1e9), "y": number(-1e9, 1e9)}
+            ACCEPTED = {"draw_start": PLACE, "draw_move": PLACE, "draw_end": {}, "clear": {}}
+        """,
     ),
 ]
 
