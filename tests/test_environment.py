@@ -28,6 +28,7 @@ BROUGHT_BY = {
     "numpy": ("numpy", "ipycanvas"),
     "PIL": ("pillow", "ipycanvas"),
     "jupyter_client": ("jupyter-client", "ipykernel"),
+    "jupyter_core": ("jupyter-core", "ipykernel"),
     "jupyter_server": ("jupyter-server", "jupyterlab"),
 }
 

@@ -1,0 +1,100 @@
+"""A page behind the real jupyter-server-proxy, for a browser that is on another computer."""
+
+import json
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.browser.conftest import REPOSITORY
+from tests.lab import Lab, expect, free_ports
+
+START = 'from server import start\n\nserver = await start("chat")\nserver'
+CLIENT = 'from client import ChatClient\n\nada = ChatClient(server, "Ada")\nada'
+# A name that leads to this computer, as a browser knows, and of which our server knows nothing.
+NAME = "jupyter.localhost"
+
+
+@pytest.fixture(scope="module")
+def lab(browser: Browser, tmp_path_factory):
+    """JupyterLab under a path, as behind a hub, open to the names of other computers."""
+    config = tmp_path_factory.mktemp("config")
+    allowed = {"ServerApp": {"allow_remote_access": True}}
+    (config / "jupyter_server_config.json").write_text(json.dumps(allowed))
+    env = {
+        "COURSE_FIRST_PORT": str(free_ports(20)),
+        "PYTHONPATH": str(REPOSITORY),
+        "JUPYTER_CONFIG_PATH": str(config),
+    }
+    with Lab(REPOSITORY, browser, env, base_url="/user/ada@x/") as started:
+        yield started
+
+
+def test_the_link_and_the_page_in_the_notebook_lead_through_jupyter(lab, open_notebook):
+    path = lab.write_notebook("room.ipynb", [START, CLIENT])
+    here = lab.url
+    lab.url = here.replace("127.0.0.1", NAME).replace("localhost:", f"{NAME}:")
+    notebook = open_notebook(path)
+    lab.url = here
+    place = notebook.page.evaluate("location.host")
+    assert place.startswith(f"{NAME}:")
+    notebook.run_all()
+    card, ada = notebook.output(0), notebook.output(1)
+    expect(ada.locator(".course-people")).to_contain_text("Ada (you)")
+
+    # In a tab: the page, its files and its WebSocket come through Jupyter, with the secret.
+    with notebook.page.expect_popup() as popup:
+        card.get_by_role("link", name="open its page in a tab").click()
+    tab = popup.value
+    expect(tab.locator("#state")).to_have_text("connected")
+    assert tab.url.startswith(f"http://{place}/user/ada")
+    assert "/proxy/" in tab.url and tab.url.endswith("/")  # and the secret is out of sight
+    join(tab, "Bob")
+    expect(ada.locator(".course-people")).to_contain_text("Bob")
+    say(tab, "Hello from a tab")
+    expect(ada.locator(".course-log")).to_contain_text("Hello from a tab")
+
+    # In the notebook: on demand, in its colours, and gone with its connection.
+    expect(card.locator("iframe")).to_have_count(0)
+    expect(card).to_contain_text("running · 2 connected")
+    card.get_by_role("button", name="Show its page here").click()
+    frame = card.frame_locator("iframe")
+    join(frame, "Cleo")
+    expect(card).to_contain_text("running · 3 connected")
+    ada.get_by_placeholder("Say something").fill("Hello from the notebook")
+    ada.get_by_placeholder("Say something").press("Enter")
+    for page in (tab, frame):
+        expect(page.locator("#log")).to_contain_text("Hello from the notebook")
+    say(frame, "Hello from the card")  # after all those messages it is still the same page
+    expect(tab.locator("#log")).to_contain_text("Hello from the card")
+    for light, scheme in (("false", "dark"), ("true", "light")):
+        notebook.page.evaluate("light => document.body.dataset.jpThemeLight = light", light)
+        expect(frame.locator("body")).to_have_css("color", INK[scheme])
+    card.get_by_role("button", name="Hide its page").click()
+    expect(card).to_contain_text("running · 2 connected")
+    expect(ada.locator(".course-log")).to_contain_text("Cleo left")
+
+    # Without the secret, under this name: refused, and told what to do.
+    other = notebook.page.context.browser.new_context()
+    stranger = other.new_page()
+    stranger.goto(f"{lab.url.replace('127.0.0.1', NAME)}lab?token={lab._token}")
+    answer = stranger.goto(tab.url)
+    assert answer.status == 403
+    assert "the link on the server's card" in answer.text()
+    other.close()
+    tab.close()
+    assert notebook.errors() == []
+
+
+# What the browser writes in, where the page says `color-scheme` and no colour.
+INK = {"light": "rgb(0, 0, 0)", "dark": "rgb(255, 255, 255)"}
+
+
+def join(page, name):
+    page.get_by_placeholder("Your name").fill(name)
+    page.get_by_placeholder("Your name").press("Enter")
+    expect(page.locator("#people")).to_contain_text(f"{name} (you)")
+
+
+def say(page, words):
+    page.get_by_placeholder("Say something").fill(words)
+    page.get_by_placeholder("Say something").press("Enter")
