@@ -116,6 +116,17 @@ def test_readme_has_both_commands():
         assert command in lines, f"README.md needs a line that is exactly: {command}"
 
 
+def test_the_badge_opens_the_first_notebook_and_its_repository_is_named_in_one_place():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    *_, last = text.splitlines()
+    address = re.fullmatch(r"\[binder\]: (\S+)", last)[1]
+    place, _, path = address.partition("?urlpath=lab/tree/")
+    assert re.fullmatch(r"https://mybinder\.org/v2/gh/[^/]+/[^/]+/HEAD", place)
+    assert (ROOT / path).is_file()
+    assert text.count("][binder]") == 1
+    assert text.count("mybinder.org/v2") == 1
+
+
 def imports_of(source: Path) -> set[str]:
     """The top-level names that a file imports absolutely, wherever in the file."""
     names = set()

@@ -1,6 +1,7 @@
 """A page behind the real jupyter-server-proxy, for a browser that is on another computer."""
 
 import json
+import shutil
 
 import pytest
 from playwright.sync_api import Browser
@@ -98,3 +99,37 @@ def join(page, name):
 def say(page, words):
     page.get_by_placeholder("Say something").fill(words)
     page.get_by_placeholder("Say something").press("Enter")
+
+
+def test_the_workspace_sets_the_stage_for_the_demo(lab):
+    workspace = "demo.jupyterlab-workspace"
+    shutil.copy(REPOSITORY / workspace, lab.folder)
+    page = lab._page(1.0)
+    page.set_viewport_size({"width": 1600, "height": 900})
+    page.evaluate(
+        "path => { window.jupyterapp.commands.execute('docmanager:open', {path}); }", workspace
+    )
+    page.wait_for_url("**/lab/workspaces/demo**")
+    shown = {
+        "notebooks/02_chat.ipynb": True,
+        "solutions/02_chat.ipynb": True,
+        "solutions/06_dashboard.ipynb": False,
+    }
+    page.wait_for_function(
+        """count => {
+            const open = Array.from(window.jupyterapp?.shell?.widgets('main') ?? []);
+            return open.length === count && open.filter(panel => panel.isVisible)
+                .every(panel => panel.sessionContext?.session?.kernel?.status === 'idle');
+        }""",
+        arg=len(shown),
+    )
+    panels = page.evaluate(
+        """() => Array.from(window.jupyterapp.shell.widgets('main')).map(panel => [
+            panel.context.path, panel.isVisible, panel.node.getBoundingClientRect().x,
+            panel.sessionContext.session?.kernel?.id])"""
+    )
+    assert {path: visible for path, visible, _, _ in panels} == shown
+    (_, _, left, one), (_, _, right, other) = [panel for panel in panels if panel[1]]
+    assert right - left > 700 and one != other  # side by side, with a kernel each
+    for session in lab.request("GET", "api/sessions"):
+        lab.request("DELETE", f"api/sessions/{session['id']}")
