@@ -93,7 +93,7 @@ class Door:
                     f"If it should, start the server with --origin {origin}"
                 )
         # Behind a JupyterHub, which lets in nobody but the learner, the name is the hub's.
-        any_name = "JUPYTERHUB_SERVICE_PREFIX" in os.environ
+        any_name = bool(os.environ.get("JUPYTERHUB_SERVICE_PREFIX"))
         if is_loopback(peer) and (any_name or _hostname(f"//{host}") in LOOPBACK):
             return None
         shown = [*_tokens_in_path(request), *_tokens_in_cookies(request, port)]

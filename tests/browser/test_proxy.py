@@ -1,6 +1,7 @@
 """A page behind the real jupyter-server-proxy, for a browser that is on another computer."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -33,7 +34,7 @@ def lab(browser: Browser, tmp_path_factory):
 def test_the_link_and_the_page_in_the_notebook_lead_through_jupyter(lab, open_notebook):
     path = lab.write_notebook("room.ipynb", [START, CLIENT])
     here = lab.url
-    lab.url = here.replace("127.0.0.1", NAME).replace("localhost:", f"{NAME}:")
+    lab.url = there = re.sub("//[^:/]+", f"//{NAME}", here)
     notebook = open_notebook(path)
     lab.url = here
     place = notebook.page.evaluate("location.host")
@@ -77,7 +78,7 @@ def test_the_link_and_the_page_in_the_notebook_lead_through_jupyter(lab, open_no
     # Without the secret, under this name: refused, and told what to do.
     other = notebook.page.context.browser.new_context()
     stranger = other.new_page()
-    stranger.goto(f"{lab.url.replace('127.0.0.1', NAME)}lab?token={lab._token}")
+    stranger.goto(f"{there}lab?token={lab._token}")
     answer = stranger.goto(tab.url)
     assert answer.status == 403
     assert "the link on the server's card" in answer.text()
