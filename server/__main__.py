@@ -144,9 +144,8 @@ async def run(arguments: argparse.Namespace) -> int:
     print(f"The {server.exercise} server runs at {server.url}", flush=True)
     print(f"Its page: {server.page}  (Ctrl+C stops it)", flush=True)
     jupyter = find_jupyter()
-    if (
-        jupyter is not None and jupyter.has_own_names and not server.tls
-    ):  # its terminal is not where the browser is
+    # The browser is not where a hub's terminal is. Its proxy speaks without encryption only.
+    if jupyter is not None and jupyter.has_own_names and not server.tls:
         [link] = page_links(server.page, server.port)
         print(f"In your browser, after the name of your JupyterHub: {link.address}", flush=True)
     if server.links:
