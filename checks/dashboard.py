@@ -224,13 +224,13 @@ async def rests(stage: DashboardStage) -> None:
         if await stage.measured_in(4 * EVERY):
             raise Failed(
                 "Alice and Bob left; the CPU is still measured, for nobody. End the sampler "
-                " when the last one leaves: cancel() its task."
+                "when the last one leaves: cancel() its task."
             )
         old = list(stage.computer.memories)
         stage.computer.rest()
-    if left := await stage.leftovers():
+    if await stage.leftovers():
         raise Failed(
-            f"All have left; {left} of the tasks that were started for them still run. "
+            "All have left, and tasks that were started for them still run. "
             "cancel() the sampler's task when the last one leaves."
         )
     if held := stage.held_connections():

@@ -41,11 +41,13 @@ class ChatClient(Client):
         self._hues: dict[str, int] = {}
         self._painter = self.painter(self._paint)
         self.name_field = self.text_field("Your name", self.join, value=self.wanted)
-        self.join_button = self.button("Join", self.join, tooltip="Join under this name")
+        self.join_button = self.button(
+            "Join", self.join, self.name_field, tooltip="Join under this name"
+        )
         self.leave_button = self.button("Leave", self.leave, tooltip="Close the connection")
         self.people = HTML()
         self.field = self.text_field("Say something", self.say, self._on_text)
-        self.send_button = self.button("Send", self.say, button_style="primary")
+        self.send_button = self.button("Send", self.say, self.field, button_style="primary")
         self._paint()
         return [
             _row(self.name_field, self.join_button, self.leave_button),

@@ -24,7 +24,7 @@ class ConnectClient(Client):
         self.log = Log()
         self.count = Label("", layout=Layout(margin="0 12px"))
         self.field = self.text_field("Say something", self.say, layout=Layout(flex="1 1 120px"))
-        self.send_button = self.button("Send", self.say, button_style="primary")
+        self.send_button = self.button("Send", self.say, self.field, button_style="primary")
         self.ping_button = self.button("Ping", self.ping, tooltip="Ask the server for a pong")
         self.leave_button = self.button("Disconnect", self.leave_or_return)
         self.cut_button = self.button("Cut the line", self.cut, tooltip="Like a pulled cable")

@@ -1,6 +1,8 @@
 // What can be made of a drawing: SVG, and JSON, from which it can be drawn once more.
 
-const FARTHEST = 10000;
+const FARTHEST = 10000; // pixels
+const MOST_STROKES = 2000; // in a file that is opened
+const MOST_POINTS = 200000;
 
 export function toSVG(strokes) {
   const lines = Array.from(strokes, ({ color, width, points }) => {
@@ -31,7 +33,12 @@ export function fromJSON(text) {
   if (!Array.isArray(saved?.strokes)) {
     throw new Error("This file has no list of strokes. Expected a drawing that was saved here as JSON.");
   }
-  return saved.strokes.map(readStroke);
+  const strokes = saved.strokes.map(readStroke);
+  const points = strokes.reduce((sum, stroke) => sum + stroke.points.length, 0);
+  if (strokes.length > MOST_STROKES || points > MOST_POINTS) {
+    throw new Error("This drawing is too large: more than 2,000 strokes or 200,000 points.");
+  }
+  return strokes;
 }
 
 function readStroke(stroke, index) {
@@ -39,10 +46,14 @@ function readStroke(stroke, index) {
   const isFine = Array.isArray(points) && points.length > 0 && points.every(isPoint);
   if (!isFine) throw new Error(`Stroke ${index + 1} of this file is broken: expected a list of points such as [120, 80.5].`);
   const color = /^#[0-9a-fA-F]{6}$/.test(stroke.color) ? stroke.color : "#222222";
-  const width = stroke.width > 0 && stroke.width <= 50 ? stroke.width : 3;
+  const width = isNumber(stroke.width, 50) && stroke.width >= 1 ? stroke.width : 3;
   return { color, width, points };
 }
 
 function isPoint(point) {
-  return Array.isArray(point) && point.length === 2 && point.every((value) => Math.abs(value) <= FARTHEST);
+  return Array.isArray(point) && point.length === 2 && point.every((value) => isNumber(value, FARTHEST));
+}
+
+function isNumber(value, most) {
+  return typeof value === "number" && Math.abs(value) <= most;
 }

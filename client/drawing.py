@@ -130,7 +130,7 @@ def color_of(value: Any) -> str:
 
 def width_of(value: Any) -> float:
     """Return a width of a stroke, or a thin one if the value is none."""
-    return value if is_point(value, 0) and 0 < value <= 50 else THIN
+    return value if is_point(value, 0) and 1 <= value <= 50 else THIN
 
 
 def to_svg(strokes: Iterable[Stroke]) -> str:

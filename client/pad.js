@@ -6,6 +6,7 @@ const LONGEST_PAUSE = 500; // after which one is sent, though the kernel has not
 const UNDERWAY = 2; // messages that the kernel has not answered yet
 const POINTER_PAUSE = 60; // milliseconds between two messages about a pen that does not draw
 const MOST_POINTS = 400; // in one message
+const FARTHEST = 10000; // pixels from the sheet at which a hand still counts
 const LINGER = 80; // milliseconds until the sheet below shows what the kernel has painted
 
 export default {
@@ -19,6 +20,8 @@ export default {
     el.append(pad);
     const ink = pad.getContext("2d");
 
+    // A notebook may show this pad in several views, and each counts its own messages.
+    const view = Math.random().toString(36).slice(2);
     let hand = null; // the pointer that draws
     let last = null; // where it was
     let events = []; // what the kernel is to be told
@@ -33,7 +36,8 @@ export default {
       const box = pad.getBoundingClientRect();
       const x = ((event.clientX - box.left) * pad.width) / box.width;
       const y = ((event.clientY - box.top) * pad.height) / box.height;
-      return [Math.round(x * 10) / 10, Math.round(y * 10) / 10];
+      // A small sheet on a large screen: the hand may be further away than a server takes.
+      return [x, y].map((value) => Math.round(10 * Math.max(-FARTHEST, Math.min(FARTHEST, value))) / 10);
     }
 
     // What is drawn is on the glass at once.
@@ -86,13 +90,14 @@ export default {
       if (!events.length) return;
       number += 1;
       sentAt = performance.now();
-      model.send({ number, events });
+      model.send({ view, number, events });
       events = [];
       plan();
     }
 
-    function onMessage({ taken, drawn, refused }) {
+    function onMessage({ view: told, taken, drawn, refused }) {
       if (refused) return wipe(Infinity);
+      if (told !== view) return;
       answered = Math.max(answered, taken);
       if (shown.length && shown[0][0] <= drawn) setTimeout(wipe, LINGER, drawn);
       if (timer !== null) {
@@ -111,8 +116,8 @@ export default {
       pad.setPointerCapture(hand); // so that it may leave the sheet and be let go elsewhere
       last = place(event);
       const [x, y] = last;
-      tell({ type: "draw_start", x, y, color: model.get("color"), width: model.get("stroke") });
       show([last]);
+      tell({ type: "draw_start", x, y, color: model.get("color"), width: model.get("stroke") });
     }
 
     function move(event) {

@@ -25,18 +25,21 @@ class Pad(anywidget.AnyWidget):
     color = traitlets.Unicode("#222222").tag(sync=True)
     stroke = traitlets.Int(3).tag(sync=True)
 
-    def on_events(self, function: Callable[[int, list[dict[str, Any]]], Any]) -> None:
-        """Call a function with the number of each message from a page, and the events in it."""
+    def on_events(self, function: Callable[[str, int, list[dict[str, Any]]], Any]) -> None:
+        """Call a function with each message from a page: its view, its number, the events in it.
+
+        A widget may be shown in several views, and each counts its own messages.
+        """
 
         def take(_: Any, content: Any, __: Any) -> None:
             if isinstance(content, dict) and isinstance(content.get("events"), list):
-                function(int(content["number"]), content["events"])
+                function(str(content["view"]), int(content["number"]), content["events"])
 
         self.on_msg(take)
 
-    def tell(self, taken: int, drawn: int) -> None:
-        """Tell the page which of its messages was taken last, and which is painted on the sheet."""
-        self.send({"taken": taken, "drawn": drawn})
+    def tell(self, view: str, taken: int, drawn: int) -> None:
+        """Tell a view which of its messages was taken last, and which is painted on the sheet."""
+        self.send({"view": view, "taken": taken, "drawn": drawn})
 
     def wipe(self) -> None:
         """Take away what is on the glass: it was refused."""

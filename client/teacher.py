@@ -8,9 +8,10 @@ from typing import Any
 from uuid import uuid4
 
 import psutil
-from ipywidgets import HTML, Box, Button, Dropdown, HBox, Layout, Text, Widget
+from ipywidgets import HTML, Box, Button, Dropdown, HBox, Layout, Widget
 
-from client.widget import EnterKey, forget, remember
+from client.field import Field, call_on
+from client.widget import forget, remember
 from server import Server
 from server.card import Card, mimebundle
 from server.guest import Guest
@@ -67,11 +68,15 @@ class TeacherView:
 
     def _build(self) -> list[Widget]:
         self._figures, self._people = HTML(), HTML()
-        self.field = Text(placeholder="Say something to all", layout=Layout(flex="1 1 160px"))
-        enter = EnterKey(self, self.say)
-        self.field.on_msg(lambda _, content, __: self._on_field(content, enter))
-        self.field.observe(lambda _: self._bridge(enter.text_changed), "value")
+        self.field = Field(
+            self._loop,
+            self._run,
+            placeholder="Say something to all",
+            layout=Layout(flex="1 1 160px"),
+        )
+        self.field.on_enter(self.say)
         self.say_button = self._button("Say", self.say, button_style="primary")
+        self.field.add_button(self.say_button)
         self.pause_button = self._button(
             "Pause", self.pause_or_go_on, tooltip="What clients send waits until you go on"
         )
@@ -135,26 +140,18 @@ class TeacherView:
 
     # What its widgets need.
 
-    def later(self, seconds: float, function: Callable[[], Any]) -> asyncio.TimerHandle:
-        """Call a function after some time, in seconds."""
-        return self._loop.call_later(seconds, self._run, function)
-
     def _button(self, label: str, on_click: Callable[[], None], **options: Any) -> Button:
         button = Button(description=label, layout=Layout(width="auto"), **options)
-        button.on_click(lambda _: self._bridge(on_click))
+        button.on_click(lambda _: call_on(self._loop, self._run, on_click))
         return button
-
-    def _on_field(self, content: dict[str, Any], enter: EnterKey) -> None:
-        if content.get("event") == "submit":
-            self._bridge(enter.pressed)
 
     def _bridge(self, function: Callable[[], None]) -> None:
         """Call a function on the loop of the server: clicks may come on another thread."""
         self._loop.call_soon_threadsafe(self._run, function)
 
-    def _run(self, function: Callable[[], None]) -> None:
+    def _run(self, function: Callable[..., None], *arguments: Any) -> None:
         try:
-            function()
+            function(*arguments)
         except Exception as error:
             self.failure = error
             self._card.show_error(error)

@@ -9,10 +9,12 @@ import { toJSON, toSVG, fromJSON } from "./drawing.js";
 const PAUSE = 16; // milliseconds between two messages with points
 const POINTER_PAUSE = 60; // milliseconds between two messages about a pen that does not draw
 const GONE = 5000; // milliseconds after which a pen that does not move is shown no longer
+const PATIENCE = 1500; // milliseconds, twice of which a server may take for an answer
 const ASKING = 4000; // milliseconds in which a second click on Clear clears
 const MOST_POINTS = 400; // in one message
 const HELLO = 1000; // milliseconds in which a server that takes batches says so
-const UNTAKEN = 2000; // messages that are kept until the server has taken them
+const UNTAKEN = 2000; // messages that are kept while there is no connection
+const FARTHEST = 10000; // pixels from the sheet at which a hand still counts
 
 const find = (id) => document.getElementById(id);
 const paper = find("paper").getContext("2d");
@@ -25,13 +27,15 @@ let pen = null; // the number of ours
 let mode = null; // "batch" or "plain", once the server is known
 let noHello = null; // a timer: a server that takes batches would have said so by then
 let begun = 0; // our strokes, for a plain server
-let number = 0; // of our last message
+let number = Date.now(); // of our last message; a page that is loaded again must count on
 let untaken = []; // our messages that the server has not taken yet, in order
 let anew = false; // whether the whole sheet has to be painted once more
 
 // With this key we get our pen back after the line broke, or the page was loaded again.
+// It is not stored while we have it: a second tab, made from this one, needs a pen of its own.
 const key = sessionStorage.getItem("pen") ?? Math.random().toString(36).slice(2).padEnd(12, "x");
-sessionStorage.setItem("pen", key);
+sessionStorage.removeItem("pen");
+addEventListener("pagehide", () => sessionStorage.setItem("pen", key));
 
 const connection = stayConnected({
   query: "batch=1",
@@ -58,6 +62,9 @@ const connection = stayConnected({
         else say(message.message);
         forget(message.n);
         break;
+      case "taken": // and nobody was told: it changed nothing
+        forget(message.n);
+        break;
       case "pointer":
         pens.set(message.pen, { ...message, since: Date.now() });
         break;
@@ -80,7 +87,9 @@ function beginAnew() {
 }
 
 function introduce() {
-  connection.send({ type: "join", username: find("username").value.trim() || "Browser", key });
+  // What one cannot see in a name, the server would refuse.
+  const letters = [...find("username").value.replace(/[\p{C}\p{Z}]+/gu, " ").trim()];
+  connection.send({ type: "join", username: letters.slice(0, 20).join("").trim() || "Browser", key });
 }
 
 function welcomed({ pen: given, taken }) {
@@ -118,7 +127,7 @@ function take(message) {
       break;
     case "draw_move":
       // It may have begun before we came, and nobody told us.
-      if (!stroke) begin(message, message.fromX, message.fromY);
+      if (!stroke) begin(message, message.fromX ?? message.x, message.fromY ?? message.y);
       strokes.get(message.stroke).points.push([message.x, message.y]);
       break;
     case "draw_points":
@@ -132,8 +141,9 @@ function take(message) {
       strokes.clear();
       anew = true;
   }
-  if (pen !== null && message.pen === pen) forget(message.n);
-  else follow(message);
+  if (pen === null || message.pen !== pen) return follow(message);
+  forget(message.n);
+  say(""); // what was said before is over
 }
 
 function begin({ stroke, color = "#222222", width = 3 }, x, y) {
@@ -141,7 +151,8 @@ function begin({ stroke, color = "#222222", width = 3 }, x, y) {
 }
 
 function follow(message) {
-  if (message.pen === undefined) return;
+  // What was drawn before we came has no "n": that pen may be gone, or elsewhere.
+  if (message.pen === undefined || message.n === undefined) return;
   const known = pens.get(message.pen) ?? {};
   if (message.type === "draw_start") pens.set(message.pen, { ...message, since: Date.now() });
   if (message.type !== "draw_points") return;
@@ -156,7 +167,7 @@ function forget(taken) {
 // Sends what our pen does, and keeps it until the server has taken it. `from` is where it was.
 function act(message, from) {
   if (mode === "plain") return actPlainly(message);
-  if (untaken.length >= UNTAKEN) return say("You have drawn a lot without a connection. This is not kept any more.");
+  if (mode === null && untaken.length >= UNTAKEN) return say("You have drawn a lot without a connection. This is not kept any more.");
   number += 1;
   untaken.push({ message: { ...message, n: number }, from });
   if (mode === "batch") connection.send(untaken.at(-1).message);
@@ -177,7 +188,8 @@ function place(event) {
   const box = glass.getBoundingClientRect();
   const x = ((event.clientX - box.left) * glass.width) / box.width;
   const y = ((event.clientY - box.top) * glass.height) / box.height;
-  return [Math.round(x * 10) / 10, Math.round(y * 10) / 10];
+  // A small sheet on a large screen: the hand may be further away than a server takes.
+  return [x, y].map((value) => Math.round(10 * Math.max(-FARTHEST, Math.min(FARTHEST, value))) / 10);
 }
 
 const look = () => ({ color: find("color").value, width: Number(find("width").value) });
@@ -290,11 +302,27 @@ function cursor(x, y, color, username) {
   ink.beginPath();
   ink.arc(x, y, 4, 0, 2 * Math.PI);
   ink.fill();
-  ink.font = "16px system-ui, sans-serif";
-  ink.fillText(username, x + 8, y - 6);
+  // On a phone the sheet is small, and its letters are not to be.
+  ink.font = `${Math.max(16, (12 * glass.width) / glass.clientWidth)}px system-ui, sans-serif`;
+  // Near the right edge the name stands on the left, or it would be cut off.
+  const isRight = x > glass.width - 160;
+  ink.textAlign = isRight ? "right" : "left";
+  ink.fillText(username, x + (isRight ? -8 : 8), Math.max(y - 6, 14));
 }
 
 setInterval(() => pens.size && repaint(), 1000);
+
+// Connects anew if the server does not say that it took what we sent: the line may be dead, or a
+// handler has taken over that knows nothing of batches.
+let waitedFor = 0;
+setInterval(() => {
+  const waiting = mode === "batch" && untaken.length ? untaken[0].message.n : 0;
+  if (waiting && waiting === waitedFor) {
+    connection.disconnect();
+    connection.reconnect();
+  }
+  waitedFor = waiting;
+}, PATIENCE);
 
 // The golden angle: pens with other numbers have other colours, however many there are.
 function shade(number) {

@@ -1,6 +1,7 @@
 """The client of exercise 7: a sheet on which everybody draws, and what one can do with it."""
 
 import secrets
+import unicodedata
 from asyncio import TimerHandle
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -15,12 +16,16 @@ from ipycanvas import Canvas, MultiCanvas, hold_canvas
 from ipywidgets import HTML, Box, ColorPicker, Dropdown, FileUpload, HBox, Layout, Widget
 
 from client.drawing import (
+    FARTHEST,
     HEIGHT,
     WIDTH,
     Drawing,
     Point,
     Stroke,
+    color_of,
     from_json,
+    is_pair,
+    is_point,
     shade,
     to_json,
     to_png,
@@ -32,6 +37,7 @@ from server.messages import Message
 
 TICK = 0.02  # seconds between two paintings, at least
 HELLO = 1.0  # seconds in which a server that takes batches says so
+PATIENCE = 1.5  # seconds, twice of which a server may take for an answer
 ASKING = 4.0  # seconds in which a second click on Clear clears
 GONE = 5.0  # seconds after which a pen that does not move is shown no longer
 UNTAKEN = 2_000  # messages that are kept until the server has taken them
@@ -65,12 +71,17 @@ class WhiteboardClient(Client):
         self._mode: str | None = None  # "batch" or "plain", once the server is known
         self._no_hello: TimerHandle | None = None
         self._number = 0
+        self._waited_for = 0  # the message without an answer when we looked last
         self._untaken: deque[Message] = deque()  # what the server has not taken yet, in order
-        self._batches: deque[tuple[int, int]] = deque()  # of the pad: its number, our number
-        self._taken = self._drawn = 0  # the last of them that we took, that is on the sheet
-        self._own: Stroke | None = None  # the stroke that we draw, for a plain server
-        self._strokes_begun = 0
+        # Of each view of the pad: its messages that are not on the sheet yet, with its number and
+        # ours; the last one that we took; the last one that is on the sheet; what it was told.
+        self._batches: deque[tuple[str, int, int]] = deque()
+        self._taken: dict[str, int] = {}
+        self._drawn: dict[str, int] = {}
+        self._told: dict[str, tuple[int, int]] = {}
+        self._strokes_begun = 0  # for a plain server
         self._pens: dict[int, tuple[Message, float]] = {}  # where others are, since when
+        self._pens_shown = False
         self._asked_to_clear = False
         self._painter = self.painter(self._paint, TICK)
 
@@ -92,16 +103,20 @@ class WhiteboardClient(Client):
         self.upload = FileUpload(accept=".json", description="Open", tooltip="A saved JSON file")
         self.upload.observe(lambda _: self._bridge(self._on_upload), "value")
         self.note = HTML()
+        self._say("")  # it takes its place now: nothing may move while somebody draws
         frame = Box([self.sheet, self.pad])
         frame.add_class("course-sheet")
         tools = [self.colors, self.widths, self.undo_button, self.clear_button]
         tools += [*self.save_buttons, self.upload]
         for tool in tools:
             tool.layout.width = "auto"
-        self.colors.layout.width = "34px"
+        self.colors.layout.width = "32px"
         self.upload.add_class("course-open")
         self.repeat(1.0, self._forget_idle_pens)
-        return [frame, HBox(tools, layout=Layout(flex_flow="row wrap")), self.note]
+        self.repeat(PATIENCE, self._look_for_answers)
+        row = HBox(tools, layout=Layout(flex_flow="row wrap"))
+        row.add_class("course-tools")
+        return [frame, row, self.note]
 
     # What it can do, by hand or driven from code.
 
@@ -114,12 +129,20 @@ class WhiteboardClient(Client):
             points: Where it leads, in pixels of the sheet, which is 800 wide and 500 high.
             color: Such as "#1a73e8"; by default the one that is chosen.
             width: In pixels, from 1 to 50; by default the one that is chosen.
+
+        Raises:
+            ValueError: If there is no point, or one is too far from the sheet.
         """
-        (x, y), *rest = points
+        places = [[float(value) for value in point] for point in points]
+        if not places or not all(map(is_pair, places)):
+            raise ValueError(
+                "Expected a list of at least one point such as (120, 80.5), "
+                f"with numbers from -{FARTHEST:,} to {FARTHEST:,}."
+            )
+        (x, y), *rest = places
         self._do({"type": "draw_start", "x": x, "y": y} | self._look(color, width))
         for first in range(0, len(rest), MOST_POINTS):
-            several = [list(point) for point in rest[first : first + MOST_POINTS]]
-            self._do({"type": "draw_points", "points": several})
+            self._do({"type": "draw_points", "points": rest[first : first + MOST_POINTS]})
         self._do({"type": "draw_end"})
 
     def undo(self) -> None:
@@ -191,7 +214,7 @@ class WhiteboardClient(Client):
             case {"type": "hello", "batch": True}:
                 self._stop_waiting()
                 self._begin_anew()  # also when another handler takes over on this connection
-                look = {"username": self.name[:20], "key": self._key}
+                look = {"username": _username(self.name) or self.title, "key": self._key}
                 self.send({"type": "join"} | look)
             case {"type": "welcome", "pen": int(pen), "taken": int(taken)}:
                 self._welcomed(pen, taken)
@@ -201,7 +224,9 @@ class WhiteboardClient(Client):
                 self._say(words)
                 self._forget_taken(message.get("n"))
                 self.pad.wipe()
-            case {"type": "pointer", "pen": int(pen)}:
+            case {"type": "taken"}:  # and nobody was told: it changed nothing
+                self._forget_taken(message.get("n"))
+            case {"type": "pointer", "pen": int(pen), "x": x, "y": y} if is_point(x, y):
                 self._pens[pen] = message, self._loop.time()
             case {"type": "pointer_gone", "pen": int(pen)}:
                 self._pens.pop(pen, None)
@@ -215,11 +240,19 @@ class WhiteboardClient(Client):
         if self.pen is None and self.colors.value == Pad.color.default_value:
             self.colors.value = shade(pen)
         self.pen, self._mode = pen, "batch"
-        if self._number < taken:
-            self._number = taken
         self._forget_taken(taken)
         for message in self._untaken:
             self.send(message)
+
+    def _look_for_answers(self) -> None:
+        """Connect anew if the server does not say that it took what we sent.
+
+        The line may be dead, or a handler has taken over that knows nothing of batches.
+        """
+        waiting = self._untaken[0]["n"] if self._untaken and self._mode == "batch" else 0
+        if waiting and waiting == self._waited_for:
+            self.cut()
+        self._waited_for = waiting
 
     def _fall_back(self) -> None:
         """Send one message a point from now on: the server has not said that it takes several."""
@@ -229,18 +262,17 @@ class WhiteboardClient(Client):
 
     def _follow_pen(self, message: Message) -> None:
         """Note who drew, and where their pen is now."""
-        pen = message.get("pen")
-        if pen is None:
-            return
-        if pen == self.pen:
-            self._forget_taken(message.get("n"))
-        elif message["type"] == "draw_start":
-            look = {"username": message.get("username", ""), "color": message.get("color")}
-            where = {"x": message["x"], "y": message["y"]}
-            self._pens[pen] = message | look | where, self._loop.time()
-        elif message["type"] == "draw_points" and pen in self._pens:
-            x, y = message["points"][-1]
-            self._pens[pen] = self._pens[pen][0] | {"x": x, "y": y}, self._loop.time()
+        match message:
+            case {"pen": self.pen}:
+                self._forget_taken(message.get("n"))
+                self._say("")  # what it said before is over
+            # What was drawn before we came has no "n": that pen may be gone, or elsewhere.
+            case {"type": "draw_start", "pen": int(pen), "n": _, "x": x, "y": y} if is_point(x, y):
+                self._pens[pen] = message, self._loop.time()
+            case {"type": "draw_points", "pen": int(pen), "points": [*_, last]} if is_pair(last):
+                if pen in self._pens:
+                    where = {"x": last[0], "y": last[1]}
+                    self._pens[pen] = self._pens[pen][0] | where, self._loop.time()
 
     def _forget_taken(self, number: int | None) -> None:
         while number and self._untaken and self._untaken[0]["n"] <= number:
@@ -252,7 +284,7 @@ class WhiteboardClient(Client):
         """Send what this pen does; without a connection it waits."""
         if self._mode == "plain":
             self._do_plain(message)
-        elif len(self._untaken) >= UNTAKEN:
+        elif self._mode is None and len(self._untaken) >= UNTAKEN:
             self._say("You have drawn a lot without a connection. This is not kept any more.")
             self.pad.wipe()
         else:
@@ -272,19 +304,20 @@ class WhiteboardClient(Client):
             self.send(message)
         if message["type"] == "draw_start":
             self._strokes_begun += 1
+            self._say("")  # what it said before is over
         if message["type"].startswith("draw_"):
             self.drawing.take(message | {"stroke": f"own {self._strokes_begun}"})
             self._painter.changed()
 
-    def _on_pad(self, number: int, events: list[dict[str, Any]]) -> None:
+    def _on_pad(self, view: str, number: int, events: list[dict[str, Any]]) -> None:
         """Take what somebody did with the mouse, a pen or a finger."""
         for event in events:
             if event["type"] != "pointer":
                 self._do(event)
             elif self._mode == "batch":
                 self.send(event)
-        self._taken = number
-        self._batches.append((number, self._number))
+        self._taken[view] = number
+        self._batches.append((view, number, self._number))
         self._painter.changed()
 
     def _look(self, color: str | None = None, width: float | None = None) -> Message:
@@ -337,19 +370,17 @@ class WhiteboardClient(Client):
             self._pens_shown = bool(pens)
         self._tell_pad()
 
-    _pens_shown = False
-
     def _tell_pad(self) -> None:
         """Tell the pad what it need not show any more, since the sheet does."""
         waiting = self._untaken[0]["n"] if self._untaken else float("inf")
-        drawn = self._drawn
-        while self._batches and self._batches[0][1] < waiting:
-            drawn, _ = self._batches.popleft()
-        if (self._taken, drawn) != (self._told, self._drawn):
-            self._told, self._drawn = self._taken, drawn
-            self.pad.tell(self._taken, drawn)
-
-    _told = 0
+        while self._batches and self._batches[0][2] < waiting:
+            view, number, _ = self._batches.popleft()
+            self._drawn[view] = number
+        for view, taken in self._taken.items():
+            news = taken, self._drawn.get(view, 0)
+            if self._told.get(view) != news:
+                self._told[view] = news
+                self.pad.tell(view, *news)
 
     def _page_came(self) -> None:
         """Paint all once more: a page was opened or loaded again, and its canvas is empty."""
@@ -366,9 +397,6 @@ class WhiteboardClient(Client):
 
     def _say(self, words: str) -> None:
         self.words = words
-        self._show_note()
-
-    def _show_note(self) -> None:
         self.note.value = f'<div class="course-note" role="status">{escape(self.words)}</div>'
 
 
@@ -398,10 +426,18 @@ def _paint_stroke(canvas: Canvas, stroke: Stroke, points: Any) -> None:
 
 
 def _paint_pen(canvas: Canvas, message: Message) -> None:
-    x, y, color = message["x"], message["y"], message.get("color") or "#222222"
-    canvas.fill_style, canvas.font = color, "16px sans-serif"
+    x, y = message["x"], message["y"]
+    canvas.fill_style, canvas.font = color_of(message.get("color")), "16px sans-serif"
     canvas.fill_circle(x, y, 4)
-    canvas.fill_text(str(message.get("username", ""))[:20], x + 8, y - 6)
+    # Near the right edge the name stands on the left, or it would be cut off.
+    canvas.text_align, beside = ("left", 8) if x < WIDTH - 160 else ("right", -8)
+    canvas.fill_text(str(message.get("username", ""))[:20], x + beside, max(y - 6, 14))
+
+
+def _username(name: str) -> str:
+    """Return a name as a server takes it: 1 to 20 characters that one can see."""
+    seen = (" " if unicodedata.category(letter)[0] in "CZ" else letter for letter in name)
+    return " ".join("".join(seen).split())[:20].strip()
 
 
 def _asking_for_batches(url: str) -> str:

@@ -6,15 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from IPython import get_ipython
-from ipywidgets import Button, HBox, Layout, Text, Widget
+from ipywidgets import Button, HBox, Layout, Widget
 
 from client.connection import ReconnectingConnection
+from client.field import Field, call_on
 from server import stop
 from server.card import REPAINT, Card, Painter, mimebundle
 from server.messages import Message, encode
-
-# Seconds without a change, after which a text is complete.
-SHORTEST_PAUSE, LONGEST_PAUSE = 0.15, 0.5
 
 
 class Closable(Protocol):
@@ -166,10 +164,25 @@ class Client:
 
     # What its widgets need.
 
-    def button(self, label: str, on_click: Callable[[], Any], **options: Any) -> Button:
-        """Make a button that calls `on_click`, without arguments."""
+    def button(
+        self,
+        label: str,
+        on_click: Callable[[], Any],
+        field: Field | None = None,
+        **options: Any,
+    ) -> Button:
+        """Make a button that calls `on_click`, without arguments.
+
+        Args:
+            label: What stands on it.
+            on_click: Called when somebody clicks it.
+            field: The text field it belongs to: the last letters are there before the click is.
+            options: What else an ipywidgets Button takes.
+        """
         button = Button(description=label, **options)
-        button.on_click(lambda _: self._bridge(on_click))
+        button.on_click(lambda _: call_on(self._loop, self._run, on_click))
+        if field is not None:
+            field.add_button(button)
         return button
 
     def text_field(
@@ -178,19 +191,17 @@ class Client:
         on_enter: Callable[[], Any],
         on_change: Callable[[], Any] | None = None,
         **options: Any,
-    ) -> Text:
+    ) -> Field:
         """Make a text field. The functions are called without arguments.
 
         Args:
             placeholder: What the empty field shows.
             on_enter: Called when somebody presses the Enter key.
             on_change: Called after each change of the text.
-            options: What else an ipywidgets Text takes.
+            options: What else it takes: `value`, `disabled`, `layout`.
         """
-        field = Text(placeholder=placeholder, **options)
-        enter = EnterKey(self, on_enter)
-        field.on_msg(lambda _, content, __: self._on_field(content, enter.pressed))
-        field.observe(lambda _: self._bridge(enter.text_changed), "value")
+        field = Field(self._loop, self._run, placeholder=placeholder, **options)
+        field.on_enter(on_enter)
         if on_change is not None:
             field.observe(lambda _: self._bridge(on_change), "value")
         return field
@@ -224,10 +235,6 @@ class Client:
                 self._loop.call_later(every, call)
 
         self._loop.call_later(every, call)
-
-    def _on_field(self, content: dict[str, Any], on_enter: Callable[[], Any]) -> None:
-        if content.get("event") == "submit":
-            self._bridge(on_enter)
 
     def _bridge(self, function: Callable[..., Any], *arguments: Any) -> None:
         """Call a function on the loop of this client.
@@ -279,40 +286,6 @@ class Client:
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         return mimebundle(self, self._card.widget, **kwargs)
-
-
-class EnterKey:
-    """Calls a function when somebody has pressed Enter, and the text is complete.
-
-    A widget sends its changes one by one: the next waits until the kernel has taken the last. The
-    Enter key does not wait, and so it overtakes the last letters of somebody who types fast.
-    """
-
-    def __init__(self, client: Client, on_enter: Callable[[], Any]) -> None:
-        self._client = client
-        self._on_enter = on_enter
-        self._last_change, self._pause = float("-inf"), SHORTEST_PAUSE
-        self._waiting: asyncio.TimerHandle | None = None
-
-    def text_changed(self) -> None:
-        """Note that the text has changed: if Enter was pressed, more of it may still come."""
-        now = self._client._loop.time()
-        # On a busy computer changes take longer to come, and so will the last one.
-        since = 1.5 * (now - self._last_change)
-        self._last_change, self._pause = now, min(max(since, SHORTEST_PAUSE), LONGEST_PAUSE)
-        if self._waiting is not None:
-            self.pressed()
-
-    def pressed(self) -> None:
-        """Call the function: now, if the text has not changed for a while."""
-        if self._waiting is not None:
-            self._waiting.cancel()
-        remaining = self._last_change + self._pause - self._client._loop.time()
-        if remaining > 0:
-            self._waiting = self._client.later(remaining, self.pressed)
-        else:
-            self._waiting = None
-            self._on_enter()
 
 
 class Row:

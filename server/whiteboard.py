@@ -2,7 +2,9 @@
 
 Any client can take part with the messages of the exercise. One whose address ends with
 ``?batch=1`` can do more: it takes several points in one message (``draw_points``), gets back what
-it sent itself, in the order in which the server took it, and sees the pens of the others.
+it sent itself, in the order in which the server took it, and sees the pens of the others. If it
+counts its messages (``n``), it hears of each one that it was taken, and may send it once more after
+the line broke: nothing is lost then, and nothing is drawn twice.
 """
 
 import asyncio
@@ -66,6 +68,7 @@ class Pen:
         taken: The number `n` of the message that was taken last, if its client counts them.
         stroke: The stroke that is being drawn, or None.
         muted: Whether the stroke that is being drawn was refused: its rest is passed over.
+        was_told: Whether everybody was told of the message that is being taken.
     """
 
     def __init__(self, number: int) -> None:
@@ -74,7 +77,7 @@ class Pen:
         self.color = BLACK
         self.taken = 0
         self.stroke: Stroke | None = None
-        self.muted = False
+        self.muted = self.was_told = False
 
 
 class Whiteboard:
@@ -103,17 +106,23 @@ class Whiteboard:
 
     async def answer(self, websocket: ServerConnection, message: Message) -> None:
         """Do what a client asks for, or tell it why not."""
-        pen = self.pens[websocket]
+        pen, counted = self.pens[websocket], {}
         try:
+            if "n" in message:
+                OPTIONAL["n"]("n", message["n"])
+                counted = {"n": message["n"]}
             for field in OPTIONAL.keys() & message.keys():
                 OPTIONAL[field](field, message[field])
             if message["type"] == "join":
                 await self.join(websocket, message)
-            elif not 0 < message.get("n", 0) <= pen.taken:  # else it comes a second time
+                return
+            pen.was_told = False
+            if not counted or message["n"] > pen.taken:  # else it comes a second time
                 pen.taken = message.get("n", pen.taken)
                 self.take(websocket, pen, message)
+            if counted and not pen.was_told:
+                await send(websocket, {"type": "taken"} | counted)
         except Refused as refusal:
-            counted = {"n": message["n"]} if "n" in message else {}
             await send(websocket, {"type": "error", "message": str(refusal)} | counted)
 
     def take(self, websocket: ServerConnection, pen: Pen, message: Message) -> None:
@@ -205,8 +214,10 @@ class Whiteboard:
         """Give somebody the pen that they had before the line broke, or name a new one."""
         pen = self.pens[websocket]
         if key := message.get("key"):
-            pen = self._known.setdefault(key, pen)
-            self.pens[websocket] = pen
+            former, pen = pen, self._known.setdefault(key, pen)
+            if pen is not former:
+                self.end(websocket, former)  # it was slow to say hello, and drew as a stranger
+                self.pens[websocket] = pen
             while len(self._known) > PENS:
                 del self._known[next(iter(self._known))]
         pen.username = message["username"].strip()
@@ -257,6 +268,7 @@ class Whiteboard:
             singles: The same in messages of one point each.
             to_all: Whether even a plain client is told what it did itself.
         """
+        pen.was_told = True
         told = message | {"pen": pen.number, "n": pen.taken}
         singles = [message] if singles is None else singles
         self.batch.broadcast(told)

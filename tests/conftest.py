@@ -9,6 +9,8 @@ from concurrent.futures import Future, ProcessPoolExecutor
 
 import pytest
 
+from client import widget
+
 WORKERS = 6  # they wait more than they work
 
 
@@ -16,6 +18,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "beside: waits more than it works; runs beside others, in a process of its own"
     )
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_open() -> Iterator[None]:
+    """Forget the clients that a test has left open: the loop on which they lived is closed."""
+    yield
+    widget._open.clear()
 
 
 @pytest.fixture

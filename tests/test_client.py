@@ -561,6 +561,20 @@ async def click_elsewhere(button: Any) -> None:
     await within(asyncio.to_thread(subshell))
 
 
+async def enter_elsewhere(field: Any, text: str) -> None:
+    """Type a text and press Enter as a page tells it, on a thread with a loop of its own."""
+    message = {"page": "a page", "number": 1, "text": text, "seen": field.shown["count"]}
+
+    def subshell() -> None:
+        async def callback() -> None:
+            sent = [[1, text, message["seen"], "enter"]]
+            field._handle_custom_msg(message | {"sent": sent}, [])
+
+        asyncio.run(callback())
+
+    await within(asyncio.to_thread(subshell))
+
+
 async def test_clicks_count_on_whatever_thread_they_arrive():
     async with serving("counter") as server, guests(server.url, 1) as [ann]:
         assert (await hear(ann))["value"] == 0
@@ -601,8 +615,7 @@ async def test_the_connect_client_says_pings_leaves_and_returns():
             await ben.until(lambda: any(": ¡Hola!" in line for line in ben.log.lines), DEADLINE)
             await ann.until(lambda: any(": ¡Hola!" in line for line in ann.log.lines), DEADLINE)
             assert ann.field.value == ""
-            ann.field.value = "by the Enter key"
-            ann.field._handle_custom_msg({"event": "submit"}, [])
+            await enter_elsewhere(ann.field, "by the Enter key")
             await ben.until(lambda: any("by the Enter" in line for line in ben.log.lines), DEADLINE)
             ann.ping_button.click()
             await ann.until(lambda: any('"pong"' in line for line in ann.log.lines), DEADLINE)

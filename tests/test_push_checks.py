@@ -266,7 +266,7 @@ async def test_right_notification_servers_pass(make):
 @pytest.mark.beside
 async def test_the_same_code_gets_the_same_report():
     first, second = [await check_notifications(*loop_for_each()) for _ in range(2)]
-    assert repr(first) == repr(second)
+    assert repr(first) == repr(second), f"{first}\n{second}"
 
 
 # Exercise 5, the client

@@ -136,8 +136,9 @@ async def test_say_something_to_all():
         await ada.until(lambda: said in ada.log.lines)
         assert view.field.value == ""
         view.say_button.click()  # there is nothing to say
-        view.field.value = "again"
-        view.field._handle_custom_msg({"event": "submit"}, [])
+        enter = [1, "again", view.field.shown["count"], "enter"]
+        told = {"page": "a page", "number": 1, "text": "again", "seen": enter[2], "sent": [enter]}
+        view.field._handle_custom_msg(told, [])
         assert (await hear(tab))["message"] == "The teacher says: again"
         ada.close()
         await within(ada.wait_closed())

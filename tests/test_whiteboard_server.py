@@ -72,6 +72,7 @@ async def test_colour_and_width_are_passed_on():
         ('{"type": "draw_start", "x": NaN, "y": 1}', "Expected JSON"),
         (START | {"color": "red"}, "'color' must be a colour"),
         (START | {"width": 0}, "'width' must be from 1 to 50"),
+        ('{"type": "draw_end", "n": "\\ud800"}', "'n' must be a number, got a string"),
         ({"type": "draw_points", "points": []}, "'points' must be a list of 1 to 500"),
         ({"type": "draw_points", "points": [[1, 2, 3]]}, "'points' must hold points such as"),
         ({"type": "draw_points", "points": [[1, None]]}, "'points' must be a number, got null"),
@@ -134,26 +135,27 @@ async def test_a_newcomer_misses_nothing_while_others_draw_on():
 
 async def test_the_loop_is_free_while_a_large_drawing_is_shown():
     async with serving("whiteboard", port=0) as server:
-        for _ in range(40):
+        for _ in range(20):
             stroke = board(server).drawing.begin(1, "Ada", [0, 0], "#222222", 3)
             for _ in range(10):
                 board(server).drawing.lead_on(stroke, [[x, x] for x in range(100)])
-        longest, last, running = 0.0, time.perf_counter(), True
+        # Of this thread: what other programs do meanwhile does not count.
+        longest, last, running = 0.0, time.thread_time(), True
 
         async def watch():
             nonlocal longest, last
             while running:
                 await asyncio.sleep(0)
-                longest, last = max(longest, time.perf_counter() - last), time.perf_counter()
+                longest, last = max(longest, time.thread_time() - last), time.thread_time()
 
         async with guests(server.url, 1) as [ada]:
             task = asyncio.create_task(watch())
-            told = [await hear(ada) for _ in range(40 * 1_001)]
+            told = [await hear(ada) for _ in range(20 * 1_001)]
             running = False
             await task
-        assert len(told) == 40_040
-        # All of it in one go takes over a second.
-        assert longest < 0.3
+        assert len(told) == 20_020
+        # All of it in one go takes over half a second.
+        assert longest < 0.2
 
 
 async def test_who_takes_batches_is_told_more():
@@ -205,6 +207,45 @@ async def test_who_comes_back_has_its_pen_and_is_told_what_was_taken():
                 start, points = await hears(bob, 2)
                 assert (start["type"], start["x"], start["stroke"]) == ("draw_start", 1, 2)
                 assert points["points"] == [[2, 2]] and points["pen"] == pen
+
+
+async def test_who_counts_hears_of_each_message_even_if_it_changed_nothing(monkeypatch):
+    monkeypatch.setattr(drawing, "STROKES", 1)
+    url = "/?batch=1"
+    async with serving("whiteboard", port=0) as server, guests(server.url + url, 1) as [ada]:
+        pen = (await join(ada, key="a secret"))["pen"]
+        await say(ada, START | {"n": 1})
+        await say(ada, {"type": "clear", "n": 2})
+        await say(ada, END | {"n": 3})  # of a stroke that was cleared below it
+        await say(ada, END | {"n": 3})  # a second time
+        kinds = [(message["type"], message["n"]) for message in await hears(ada, 4)]
+        assert kinds == [("draw_start", 1), ("clear", 2), ("taken", 3), ("taken", 3)]
+        await say(ada, START | {"n": 4})
+        await say(ada, START | {"n": 5})
+        for number, kind in [(6, {"points": [[1, 1]]} | MOVE), (7, END)]:
+            await say(ada, kind | {"n": number})
+        kinds = [(message["type"], message.get("n")) for message in await hears(ada, 5)]
+        assert kinds == [
+            ("draw_start", 4),
+            ("draw_end", 5),
+            ("error", 5),
+            ("taken", 6),
+            ("taken", 7),
+        ]
+        assert board(server).drawing.strokes[2].pen == pen
+
+
+async def test_a_stranger_that_turns_out_to_be_known_ends_its_stroke():
+    async with serving("whiteboard", port=0) as server:
+        url = f"{server.url}/?batch=1"
+        async with guests(url, 1) as [ada], guests(server.url, 1) as [eve]:
+            await join(ada, key="a secret")
+            ada.transport.abort()
+            async with guests(url, 1) as [again]:
+                await say(again, START)  # it was slow to hear the hello
+                await join(again, key="a secret")
+                start, end = await hears(eve, 2)
+                assert (start["stroke"], end) == (1, {"type": "draw_end", "stroke": 1})
 
 
 async def test_the_sheet_may_be_cleared_below_a_pen():

@@ -26,10 +26,10 @@ from client import WhiteboardClient
 class Stamped(WhiteboardClient):
     stamps = {"pad": [], "server": [], "paint": []}
 
-    def _on_pad(self, number, events):
+    def _on_pad(self, view, number, events):
         moves = sum(len(e["points"]) for e in events if e["type"] == "draw_points")
         self.stamps["pad"] += [1000 * time.time()] * moves
-        super()._on_pad(number, events)
+        super()._on_pad(view, number, events)
 
     def received(self, message):
         if message["type"] == "draw_points":

@@ -139,6 +139,7 @@ def whiteboard(notebook: Notebook) -> str:
     notebook.set_cell("wave = [", HOUSE)
     notebook.run_cell("roof = [")
     pad = notebook.output(cell).locator(".course-pad").nth(1)
+    pad.scroll_into_view_if_needed()
     box = pad.bounding_box()
     mouse = notebook.page.mouse
     for step in range(40):  # Bob draws the smoke
