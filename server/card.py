@@ -162,7 +162,8 @@ class JoinedCard(Card):
             "Everybody there and here is in one room.</p>"
             + (LEFT_OUT if self._joined.left_out else "")
         )
-        self._page.show(links[0].address)
+        # A browser keeps no cookie for a page of elsewhere within another, so no token either.
+        self._page.show(None if there.is_elsewhere else links[0].address)
 
 
 def _server_title(exercise: str) -> str:
