@@ -1,7 +1,6 @@
 """The cards that a notebook shows: a bordered box with a title, a badge and a body."""
 
 import asyncio
-import os
 from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from ipywidgets import HTML, Box, Layout, Output, VBox, Widget
 
 from server.addresses import is_loopback
+from server.inline_page import InlinePage
+from server.jupyter import IN_A_TAB, PageLink, page_links
 from server.qr import as_svg
 from server.tracebacks import error_output
 
@@ -130,8 +131,8 @@ class ServerCard(Card):
         self._failure: BaseException | None = None
         self._body = HTML()
         self._painter = Painter(self._paint)
-        self._invitation = HTML()
-        super().__init__(_server_title(server.exercise), [self._body, self._invitation])
+        self._page = InlinePage(server.exercise)
+        super().__init__(_server_title(server.exercise), [self._body, self._page.widget])
         self._paint()
 
     def show(self) -> None:
@@ -143,16 +144,16 @@ class ServerCard(Card):
         if not server.is_running:
             self.show_badge("stopped", "stopped")
             self._body.value = _body("<p>Run the cell again to start it.</p>")
-            self._invitation.value = ""
+            self._page.show(None)
             return
         names = sorted(_who(websocket) for websocket in server.connections)
         self.show_badge("running", f"running · {len(names)} connected")
         chips = "".join(_chip(name) for name in names[:NAMES_SHOWN])
         if len(names) > NAMES_SHOWN:
             chips += f" and {len(names) - NAMES_SHOWN} more"
-        self._body.value = _body(
-            _where(server.url, page_link(server.page, server.port)) + chips + _invitation(server)
-        )
+        links = page_links(server.page, server.port)
+        self._body.value = _body(_where(server.url, links) + chips + _invitation(server))
+        self._page.show(links[0].address)
         if server.failure is not self._failure:
             self._failure = server.failure
             self.show_error(server.failure)
@@ -164,7 +165,8 @@ class JoinedCard(Card):
     def __init__(self, joined: "Joined") -> None:
         self._joined = joined
         self._body = HTML()
-        super().__init__(_server_title(joined.exercise), [self._body])
+        self._page = InlinePage(joined.exercise)
+        super().__init__(_server_title(joined.exercise), [self._body, self._page.widget])
         self.show()
 
     def show(self) -> None:
@@ -173,35 +175,38 @@ class JoinedCard(Card):
         if about is None:
             self.show_badge("gone", "gone")
             self._body.value = _body(GONE_ELSEWHERE if self._joined.is_elsewhere else GONE)
+            self._page.show(None)
             return
         self.show_badge("joined", f"joined · {about['connections']} connected")
         there = self._joined
         # A link leads from wherever the browser is; this computer's address only from here.
-        page = str(there.link) if there.is_elsewhere else page_link(there.page, there.port)
+        links = (
+            [PageLink(str(there.link), IN_A_TAB)]
+            if there.is_elsewhere
+            else page_links(there.page, there.port)
+        )
         owner = about["notebook"] or "another program"
         self._body.value = _body(
-            _where(there.link.public.url, page)
+            _where(there.link.public.url, links)
             + f"<p>It runs in <b>{escape(owner)}</b> (process {about['process']}"
             f"{' at ' + escape(there.link.host) if there.is_elsewhere else ''}). "
             "Everybody there and here is in one room.</p>"
             + (LEFT_OUT if self._joined.left_out else "")
         )
+        # A browser keeps no cookie for a page of elsewhere within another, so no token either.
+        self._page.show(None if there.is_elsewhere else links[0].address)
 
 
 def _server_title(exercise: str) -> str:
     return "Your server" if exercise == "your handler" else f"The {exercise} server"
 
 
-def _where(url: str, page: str) -> str:
-    link = f'<a href="{escape(page)}" target="_blank">open its page in a tab</a>'
-    return f"<p><code>{escape(url)}</code> · {link}</p>"
-
-
-def page_link(page: str, port: int) -> str:
-    """Return the address of a server's page from where the learner's browser is."""
-    # Under a JupyterHub, and so on Binder, the browser is not on the computer of the kernel.
-    prefix = os.environ.get("JUPYTERHUB_SERVICE_PREFIX")
-    return f"{prefix}proxy/{port}/" if prefix else page
+def _where(url: str, links: Sequence[PageLink]) -> str:
+    pages = " · ".join(
+        f'<a href="{escape(link.address)}" target="_blank">{escape(link.words)}</a>'
+        for link in links
+    )
+    return f"<p><code>{escape(url)}</code> · {pages}</p>"
 
 
 def _invitation(server: "Server") -> str:

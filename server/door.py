@@ -53,6 +53,7 @@ class Door:
 
     Attributes:
         token: The secret that a class is told; None where only this computer is served.
+        proxy_token: The secret of who comes through the Jupyter of this computer, if there is one.
     """
 
     def __init__(self, origins: frozenset[str] = frozenset()) -> None:
@@ -62,6 +63,7 @@ class Door:
             origins: Origins that may come in besides our own, such as ``https://example.org``.
         """
         self.token: str | None = None
+        self.proxy_token: str | None = None
         self._origins = origins
 
     def refusal(self, request: Request, peer: str, port: int) -> Refusal | None:
@@ -72,7 +74,8 @@ class Door:
         here (`Host`): a stranger's name may have been pointed at 127.0.0.1.
 
         Who sits at this computer needs no token. Everybody else does, and so does whoever comes
-        under another name than this computer's own.
+        under another name than this computer's own: Jupyter passes on the name by which a browser
+        knows it, and what the browser shows, which then must be the secret of this Jupyter.
 
         Args:
             request: The opening handshake, or a request for a page.
@@ -90,26 +93,40 @@ class Door:
                     f"If it should, start the server with --origin {origin}"
                 )
         # Behind a JupyterHub, which lets in nobody but the learner, the name is the hub's.
-        any_name = "JUPYTERHUB_SERVICE_PREFIX" in os.environ
+        any_name = bool(os.environ.get("JUPYTERHUB_SERVICE_PREFIX"))
         if is_loopback(peer) and (any_name or _hostname(f"//{host}") in LOOPBACK):
             return None
+        shown = [*_tokens_in_path(request), *_tokens_in_cookies(request, port)]
+        if is_loopback(peer) and _is_among(self.proxy_token, shown):
+            return None
         if self.token is None:
-            return _forbidden(f"Host {host!r} is not this computer. Use 127.0.0.1 or localhost.")
-        shown = [*tokens_in_path(request), *_tokens_in_cookies(request, port)]
-        # In constant time: how long it takes does not tell how much of a guess was right.
-        if any([hmac.compare_digest(_bytes(token), _bytes(self.token)) for token in shown]):
+            return _forbidden(
+                f"Host {host!r} is not this computer. Use 127.0.0.1 or localhost. Does your "
+                "Jupyter run on another computer? Then follow the link on the server's card."
+            )
+        if _is_among(self.token, shown):
             return None
         return Refusal(HTTPStatus.UNAUTHORIZED, WRONG_TOKEN if any(shown) else NO_TOKEN)
 
-    def hide_token(self, request: Request) -> None:
-        """Take the token out of a request, so that no handler passes it on by mistake."""
-        if self.token is None:
-            return
-        request.path = request.path.replace(self.token, HIDDEN)
+    def brought(self, request: Request) -> str | None:
+        """Return the token of this door that a request has in its path, as a link has it."""
+        shown = _tokens_in_path(request)
+        tokens = filter(None, (self.token, self.proxy_token))
+        return next((token for token in tokens if _is_among(token, shown)), None)
+
+    def hide_tokens(self, request: Request) -> None:
+        """Take the tokens out of a request, so that no handler passes them on by mistake."""
+        request.path = self.without_tokens(request.path)
         lines = list(request.headers.raw_items())
         request.headers.clear()
         for name, value in lines:
-            request.headers[name] = value.replace(self.token, HIDDEN)
+            request.headers[name] = self.without_tokens(value)
+
+    def without_tokens(self, text: str) -> str:
+        """Return a text in which nobody can read the tokens."""
+        for token in filter(None, (self.token, self.proxy_token)):
+            text = text.replace(token, HIDDEN)
+        return text
 
     def log(self) -> logging.LoggerAdapter[Any]:
         """Return the log of the connections, as websockets writes it but without the token."""
@@ -122,9 +139,7 @@ class _LogWithoutToken(logging.LoggerAdapter):
     def log(self, level: int, msg: object, *args: Any, **kwargs: Any) -> None:
         if not self.isEnabledFor(level):
             return
-        text = str(msg) % args if args else str(msg)
-        if token := self.extra["door"].token:
-            text = text.replace(token, HIDDEN)
+        text = self.extra["door"].without_tokens(str(msg) % args if args else str(msg))
         self.logger.log(level, "%s", text, **kwargs)
 
 
@@ -144,16 +159,17 @@ def respond(connection: ServerConnection, request: Request, about: Message) -> R
     return connection.respond(HTTPStatus.NOT_FOUND, f"There is no {path} here.\n")
 
 
-def keep_token(token: str, port: int, secure: bool) -> Response:
+def keep_token(token: str, port: int, *, secure: bool, through_jupyter: bool) -> Response:
     """Answer the first request of a browser: it keeps the token, and goes on to the page.
 
     So the address bar and the history have no token, and the page's files and its WebSocket bring
     it by themselves. A page of another site cannot make the browser send it along, with one
     exception, opening the page itself (`SameSite=Lax`): the link may stand on a page of the school.
     Cookies are not separated by port, so the name has it: several servers on one host are several
-    classes.
+    classes. The way through Jupyter may have the same host as the class, and another token.
     """
-    cookie = f"{_cookie_name(port)}={token}; Path=/; HttpOnly; SameSite=Lax"
+    name = _cookie_names(port)[through_jupyter]
+    cookie = f"{name}={token}; Path=/; HttpOnly; SameSite=Lax"
     headers = {
         "Location": "./",
         "Set-Cookie": cookie + "; Secure" * secure,
@@ -165,27 +181,35 @@ def keep_token(token: str, port: int, secure: bool) -> Response:
     return Response(HTTPStatus.SEE_OTHER, HTTPStatus.SEE_OTHER.phrase, Headers(headers))
 
 
-def tokens_in_path(request: Request) -> list[str]:
-    """Return what a request shows as token in its path, as a join link does."""
-    fields = request.path.partition("?")[2].split("&")
-    return [field.removeprefix("token=") for field in fields if field.startswith("token=")]
-
-
 def is_handshake(request: Request) -> bool:
     """Return whether a request asks to become a WebSocket."""
     return any(value.lower() == "websocket" for value in request.headers.get_all("Upgrade"))
+
+
+def _tokens_in_path(request: Request) -> list[str]:
+    """Return what a request shows as token in its path, as a link does."""
+    fields = request.path.partition("?")[2].split("&")
+    return [field.removeprefix("token=") for field in fields if field.startswith("token=")]
 
 
 def _tokens_in_cookies(request: Request, port: int) -> Iterator[str]:
     for header in request.headers.get_all("Cookie"):
         for cookie in header.split(";"):
             name, _, value = cookie.strip().partition("=")
-            if name == _cookie_name(port):
+            if name in _cookie_names(port):
                 yield value
 
 
-def _cookie_name(port: int) -> str:
-    return f"websocket_course_{port}"
+def _cookie_names(port: int) -> tuple[str, str]:
+    """Return what the cookie is called that keeps the token of a class, or of Jupyter."""
+    return f"websocket_course_{port}", f"websocket_course_{port}_jupyter"
+
+
+def _is_among(token: str | None, shown: list[str]) -> bool:
+    # In constant time: how long it takes does not tell how much of a guess was right.
+    return token is not None and any(
+        [hmac.compare_digest(_bytes(guess), _bytes(token)) for guess in shown]
+    )
 
 
 def _forbidden(reason: str) -> Refusal:

@@ -21,8 +21,9 @@ from websockets.protocol import State
 from server.addresses import own_addresses
 from server.certificate import Certificate, CertificateFiles, fingerprint_of, trust
 from server.connection import GRACE, Connection, Handler, Replaced
-from server.door import Door, is_handshake, keep_token, respond, tokens_in_path
+from server.door import Door, is_handshake, keep_token, respond
 from server.guest import Guest, Traffic
+from server.jupyter import proxy_token
 from server.link import Link
 from server.messages import Message, encode
 from server.ports import LOOPBACK
@@ -159,6 +160,7 @@ class Server:
             backlog=1_024,
         )
         self.port = self._websockets.sockets[0].getsockname()[1]
+        self._door.proxy_token = proxy_token(self.port)
         if certificate is not None:
             self._fingerprint = fingerprint_of(certificate.der)
             trust(LOOPBACK, self.port, certificate.der)
@@ -347,12 +349,17 @@ class Server:
             if refused.status == HTTPStatus.UNAUTHORIZED:
                 response.headers["WWW-Authenticate"] = "Bearer"  # RFC 9110, section 11.6.1
             return response
-        brought = self._door.token in tokens_in_path(request)
-        self._door.hide_token(request)
+        brought = self._door.brought(request)
+        self._door.hide_tokens(request)
         if is_handshake(request):
             return None
         if brought and request.path.startswith("/?"):
-            return keep_token(self._token, self.port, bool(self.tls))
+            return keep_token(
+                brought,
+                self.port,
+                secure=bool(self.tls),
+                through_jupyter=brought == self._door.proxy_token,
+            )
         return respond(websocket, request, self.about())
 
     def _certificate(self) -> Certificate | CertificateFiles | None:

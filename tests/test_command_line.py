@@ -27,7 +27,9 @@ async def run(*arguments: str, **environment: str) -> AsyncIterator[asyncio.subp
         *arguments,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "80"} | environment,
+        env=os.environ
+        | {"PYTHONPATH": str(ROOT), "COLUMNS": "80", "JUPYTERHUB_SERVICE_PREFIX": ""}
+        | environment,
     )
     try:
         yield process
@@ -69,6 +71,16 @@ async def test_it_says_where_it_runs_and_serves_there(exercise):
             assert (await hear(ben))["type"] in {"system", "counter"}
         page = await ask(int(url.rpartition(":")[2]), "/")
         assert page.body.startswith("<!doctype html>")
+        process.send_signal(signal.SIGTERM)
+        await ended(process)
+
+
+async def test_in_a_terminal_of_a_jupyterhub_it_says_where_the_browser_finds_it():
+    hub = {"JUPYTERHUB_SERVICE_PREFIX": "/user/ada%40x/"}
+    async with run("-m", "server", "counter", "--port", "0", **hub) as process:
+        port = (await address(process)).rpartition(":")[2]
+        line = (await within(process.stdout.readline())).decode()
+        assert line.endswith(f" your JupyterHub: /user/ada%40x/proxy/{port}/\n")
         process.send_signal(signal.SIGTERM)
         await ended(process)
 

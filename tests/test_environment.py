@@ -28,6 +28,7 @@ BROUGHT_BY = {
     "numpy": ("numpy", "ipycanvas"),
     "PIL": ("pillow", "ipycanvas"),
     "jupyter_client": ("jupyter-client", "ipykernel"),
+    "jupyter_core": ("jupyter-core", "ipykernel"),
     "jupyter_server": ("jupyter-server", "jupyterlab"),
 }
 
@@ -113,6 +114,17 @@ def test_readme_has_both_commands():
     lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
     for command in ("python course.py", "python course.py test"):
         assert command in lines, f"README.md needs a line that is exactly: {command}"
+
+
+def test_the_badge_opens_the_first_notebook_and_its_repository_is_named_in_one_place():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    *_, last = text.splitlines()
+    address = re.fullmatch(r"\[binder\]: (\S+)", last)[1]
+    place, _, path = address.partition("?urlpath=lab/tree/")
+    assert re.fullmatch(r"https://mybinder\.org/v2/gh/[^/]+/[^/]+/HEAD", place)
+    assert (ROOT / path).is_file()
+    assert text.count("][binder]") == 1
+    assert text.count("mybinder.org/v2") == 1
 
 
 def imports_of(source: Path) -> set[str]:
