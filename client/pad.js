@@ -3,7 +3,7 @@
 
 const SHORTEST_PAUSE = 16; // milliseconds between two messages
 const LONGEST_PAUSE = 500; // after which one is sent, though the kernel has not answered the last ones
-const UNDERWAY = 2; // messages that the kernel has not answered yet
+const UNDERWAY = 4; // messages that the kernel has not answered yet
 const POINTER_PAUSE = 60; // milliseconds between two messages about a pen that does not draw
 const MOST_POINTS = 400; // in one message
 const FARTHEST = 10000; // pixels from the sheet at which a hand still counts

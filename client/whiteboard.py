@@ -35,7 +35,7 @@ from client.pad import Pad
 from client.widget import Client
 from server.messages import Message
 
-TICK = 0.02  # seconds between two paintings, at least
+TICK = 0.015  # seconds between two paintings, at least
 HELLO = 1.0  # seconds in which a server that takes batches says so
 PATIENCE = 1.5  # seconds, twice of which a server may take for an answer
 ASKING = 4.0  # seconds in which a second click on Clear clears

@@ -176,7 +176,12 @@ def main() -> None:
             notebook.run_cell(1)
             expect(notebook.output(1).locator(".course-badge")).to_have_text("connected")
             notebooks.append(notebook)
-        link = notebooks[0].output(0).get_by_role("link").get_attribute("href")
+        link = (
+            notebooks[0]
+            .output(0)
+            .get_by_role("link", name="open its page in a tab")
+            .get_attribute("href")
+        )
         pages = [browser.new_page() for _ in range(2)]
         for page in pages:
             page.goto(link)
