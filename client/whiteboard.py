@@ -87,9 +87,9 @@ class WhiteboardClient(Client):
 
         size = {"width": WIDTH, "height": HEIGHT}
         self.sheet = MultiCanvas(2, **size, layout=Layout(width="100%", height="100%"))
-        self.sheet.on_client_ready(lambda: self._bridge(self._page_came))
+        self.sheet.on_client_ready(self.bridge(self._page_came))
         self.pad = Pad(**size)
-        self.pad.on_events(lambda *message: self._bridge(self._on_pad, *message))
+        self.pad.on_events(self.bridge(self._on_pad))
         self.colors = ColorPicker(concise=True, value=self.pad.color, tooltip="Colour")
         self.widths = Dropdown(options=WIDTHS, value=3, tooltip="How wide the pen is")
         self.colors.observe(lambda _: self._bridge(self._look_changed), "value")

@@ -8,7 +8,6 @@ from server.messages import Message, Refused
 
 Point = list[float]  # x and y, in pixels of the sheet
 
-WIDTH, HEIGHT = 800, 500  # pixels
 BLACK, THIN = "#222222", 3
 STROKES, POINTS = 2_000, 200_000  # that one sheet holds
 LONGEST = 5_000  # points of one stroke; a hand that draws on begins another one
@@ -47,6 +46,11 @@ class Stroke:
         for (from_x, from_y), (x, y) in pairwise(self.points[first - 1 : until]):
             line = {"fromX": from_x, "fromY": from_y, "x": x, "y": y}
             yield {"type": "draw_move", "stroke": self.number} | line | look
+
+    def several(self, first: int, until: int) -> Message:
+        """Return the one message that leads to the same points, for who takes batches."""
+        points = self.points[first:until]
+        return {"type": "draw_points", "stroke": self.number, "points": points}
 
     def over(self) -> Message:
         """Return the message that tells that the pen has left the sheet."""

@@ -179,8 +179,8 @@ class Whiteboard:
             self.end(websocket, pen)
             pen.muted = True
             raise
-        several = {"type": "draw_points", "stroke": stroke.number, "points": points}
-        self.tell(websocket, several, pen, list(stroke.moves(first, len(stroke.points))))
+        step = first, len(stroke.points)
+        self.tell(websocket, stroke.several(*step), pen, list(stroke.moves(*step)))
 
     def end(self, websocket: ServerConnection, pen: Pen) -> None:
         """End the stroke of a pen, if it draws one."""
@@ -286,12 +286,7 @@ def told_again(stroke: Stroke, first: int, until: int, batch: bool) -> list[Mess
         return [stroke.begun()]
     if first == until:
         return [stroke.over()]
-    several = {"type": "draw_points", "stroke": stroke.number}
-    return (
-        [several | {"points": stroke.points[first:until]}]
-        if batch
-        else list(stroke.moves(first, until))
-    )
+    return [stroke.several(first, until)] if batch else list(stroke.moves(first, until))
 
 
 def place(message: Message) -> Point:
