@@ -2,7 +2,8 @@
 
 Each write is a call to the operating system, and under load these calls are most of what a server
 does. When thirty people draw at the same time, there are thirty messages in one turn. With one
-write for each client, and not thirty, the same computer serves ten times as many people.
+write for each client, and not thirty, the same computer serves ten times as many people. A message
+that comes alone does not wait: :mod:`server.room` says when.
 
 To send, this is the one place where the course goes below what websockets documents; to watch, it
 is :mod:`server.tap`. Whatever websockets 17.4 has to say on a connection, be it a message, a ping

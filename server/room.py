@@ -17,7 +17,9 @@ class Room:
 
     def __init__(self) -> None:
         self.members: set[ServerConnection] = set()
-        self._collected = 0  # bytes that were said in this turn of the event loop
+        self._said = 0  # messages in this turn of the event loop
+        self._collected = 0  # bytes that wait for the end of this turn
+        self._is_busy = False  # whether there were several messages in the last turn that had any
 
     def add(self, websocket: ServerConnection) -> None:
         """Let a connection take part."""
@@ -32,26 +34,35 @@ class Room:
     def broadcast(self, message: Message, *, skip: ServerConnection | None = None) -> None:
         """Send a message to every member, except to `skip`.
 
-        What is said within one turn of the event loop goes out together when the turn ends. That
-        does not wait for anybody: one slow reader must not hold up all others. Whoever reads too
-        little for too long is cut off, see :mod:`server.outgoing`.
+        In a quiet room it goes out at once. In a busy one, what is said within one turn of the
+        event loop goes out together when the turn ends. Neither waits for anybody: one slow reader
+        must not hold up all others. Whoever reads too little for too long is cut off, see
+        :mod:`server.outgoing`.
         """
         text = encode(message)
         frame = text_frame(text)  # once, where the library builds it again for each client
+        at_once = not self._said and not self._is_busy
         others = []
         for websocket in self.members:
             if websocket is skip:
                 continue
             if takes_frames(websocket):
                 websocket.collect(frame)
+                if at_once:
+                    websocket.flush()
             else:
                 others.append(websocket)
         broadcast(others, text)
-        if not self._collected:
-            asyncio.get_running_loop().call_soon(self._flush)
-        self._collected += len(frame)
+        if not self._said:
+            asyncio.get_running_loop().call_soon(self._end_turn)
+        self._said += 1
+        self._collected += 0 if at_once else len(frame)
         if self._collected > MOST_AT_ONCE:
             self._flush()
+
+    def _end_turn(self) -> None:
+        self._is_busy, self._said = self._said > 1, 0
+        self._flush()
 
     def _flush(self) -> None:
         """Write what was collected, to each member at once."""

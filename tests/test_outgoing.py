@@ -52,18 +52,39 @@ def numbered(number: int) -> dict:
 async def test_what_is_said_within_one_turn_is_one_write_for_each_client():
     async with hall(3) as (here, clients, sides, _):
         with counted(*sides) as wires:
+
+            def writes(*expected: int) -> bool:
+                return [wire.writes for wire in wires] == [sum(expected)] * 3
+
             for number in range(30):
                 here.room.broadcast(numbered(number))
-            assert [wire.writes for wire in wires] == [0, 0, 0]
+            # The room was quiet, so the first is out already: who is alone waits for nobody.
+            assert writes(1)
             for client in clients:
                 assert [await hear(client) for _ in range(30)] == [*map(numbered, range(30))]
-            assert [wire.writes for wire in wires] == [1, 1, 1]
+            assert writes(1, 1)
+            for turn in 3, 4:  # a busy room collects from the first on
+                for number in range(30):
+                    here.room.broadcast(numbered(number))
+                assert writes(turn - 1)
+                assert [await hear(clients[0]) for _ in range(30)] == [*map(numbered, range(30))]
+                assert writes(turn)
             # A long turn is written in parts, or all of it would have to be in memory.
             long = {"type": "news", "text": "x" * 1_000}
             for _ in range(200):
                 here.room.broadcast(long)
-            assert [wire.writes for wire in wires] == [4, 4, 4]
+            assert writes(4, 3)
             assert [await hear(clients[0]) for _ in range(200)] == [long] * 200
+            assert writes(4, 4)
+            # Once a turn had one message alone, the room is quiet again.
+            here.room.broadcast(numbered(1))
+            assert writes(8)
+            assert await hear(clients[0]) == numbered(1)
+            assert writes(9)
+            for number in 2, 3:
+                here.room.broadcast(numbered(number))
+                assert writes(8 + number)
+                assert await hear(clients[0]) == numbered(number)
 
 
 @asynccontextmanager
