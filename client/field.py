@@ -41,7 +41,8 @@ class Field(anywidget.AnyWidget):
         value: The text. Code may set it.
     """
 
-    _esm = Path(__file__).parent / "field.js"
+    # As a text: the signals of a file would hold each widget in memory, closed or not.
+    _esm = (Path(__file__).parent / "field.js").read_text(encoding="utf-8")
     value = traitlets.Unicode()
     placeholder = traitlets.Unicode().tag(sync=True)
     disabled = traitlets.Bool(False).tag(sync=True)

@@ -23,8 +23,8 @@ GOOD = 0.6  # of the answers right, from here on: 3 of 5
 class QuestionView(AnyWidget):
     """One question as a learner sees it. Until the answers are checked, `marks` is empty."""
 
-    _esm = HERE / "quiz_question.js"
-    _css = HERE / "quiz.css"
+    _esm = (HERE / "quiz_question.js").read_text(encoding="utf-8")
+    _css = (HERE / "quiz.css").read_text(encoding="utf-8")
     number = Int().tag(sync=True)
     text = Unicode().tag(sync=True)
     answers = List(Unicode()).tag(sync=True)
@@ -35,7 +35,7 @@ class QuestionView(AnyWidget):
 class ScoreView(AnyWidget):
     """The button below the questions, and what is to be said when it was pressed."""
 
-    _esm = HERE / "quiz_score.js"
+    _esm = (HERE / "quiz_score.js").read_text(encoding="utf-8")
     label = Unicode().tag(sync=True)
     lines = List(Unicode()).tag(sync=True)
 

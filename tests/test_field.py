@@ -1,11 +1,14 @@
 """The text field, as a page speaks to it: on whatever thread, in whatever order."""
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 from ipywidgets import Button
 
 from client.field import PAGES_REMEMBERED, Field, carried_over
+from client.quiz import QuestionView, ScoreView
 
 
 def run(function, *arguments):
@@ -111,3 +114,14 @@ async def test_a_click_is_told_by_the_field_with_the_text_as_it_was():
     assert name in button._dom_classes
     field.deliver(told(2, "Hello!", sent=[[1, "Hello", 0, name]]))
     assert (clicks, field.value) == (["Hello"], "Hello!")
+
+
+@pytest.mark.parametrize("kind", [Field, QuestionView, ScoreView])
+async def test_a_closed_widget_is_gone(kind):
+    """What it shows comes from a file. If it listened to that file, the file would keep it."""
+    widget = kind(asyncio.get_running_loop(), run) if kind is Field else kind()
+    remembered = weakref.ref(widget)
+    widget.close()
+    del widget
+    gc.collect()
+    assert remembered() is None

@@ -29,9 +29,12 @@ import ipywidgets
 
 while len(server.connections) > 2:
     await asyncio.sleep(0)
+get_ipython().displayhook.flush()  # IPython itself keeps what cells return
 gc.collect()
 open_widgets = len(ipywidgets.widgets.widget._instances)
-print(json.dumps([len(asyncio.all_tasks()), open_widgets]))
+kinds = [str(type(it)) for it in gc.get_objects()]
+ours = sum(kind.startswith(("<class 'client.", "<class 'server.")) for kind in kinds)
+print(json.dumps([len(asyncio.all_tasks()), open_widgets, ours]))
 """
 # Whoever checks this one waits for an answer, for a second each time.
 SILENT = """
@@ -52,7 +55,7 @@ def environment() -> dict[str, str]:
 
 
 async def counts(kernel: Kernel) -> tuple[list[int], int]:
-    """Return the tasks and widgets in a kernel, and its threads."""
+    """Return the tasks, widgets and objects of the course in a kernel, and its threads."""
     return json.loads(await kernel.run("counts", COUNTS)), kernel.process.num_threads()
 
 
