@@ -20,7 +20,7 @@ from client import CounterClient, side_by_side
 ada, bob = CounterClient(server.url, "Ada"), CounterClient(server.url, "Bob")
 for client in (ada, bob):
     await client.until(lambda: client.value is not None)
-side_by_side(ada, bob)
+display(side_by_side(ada, bob))  # what a cell returns, IPython itself would keep
 """
 # What must not grow, once the closed ones are gone.
 COUNTS = """
@@ -29,7 +29,6 @@ import ipywidgets
 
 while len(server.connections) > 2:
     await asyncio.sleep(0)
-get_ipython().displayhook.flush()  # IPython itself keeps what cells return
 gc.collect()
 open_widgets = len(ipywidgets.widgets.widget._instances)
 kinds = [str(type(it)) for it in gc.get_objects()]
