@@ -7,10 +7,10 @@ import signal
 import sys
 from typing import Any
 
-from server.exercises import available, load, options_of
+from server.exercises import FOR_PROGRAMS, available, load, options_of
 from server.jupyter import find_jupyter, page_links
 from server.ports import LOOPBACK, TAKEN, exercise_port, who_listens
-from server.running import EVERYWHERE, Server
+from server.running import EVERYWHERE, LONGEST_MESSAGE, Server, owner_of
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -19,12 +19,17 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         description="Run the server of one exercise, without Jupyter. Ctrl+C stops it.",
         epilog="Open the address that it prints in a browser, in as many tabs as you like.",
     )
-    parser.add_argument("exercise", choices=available(), help="the exercise to serve")
+    parser.add_argument(
+        "exercise",
+        choices=[*available(), *FOR_PROGRAMS],
+        help="the exercise to serve; echo is none: it sends back whatever comes",
+    )
     parser.add_argument(
         "--port",
         type=port,
         metavar="N",
-        help="TCP port, 0 for any that is free; by default the one the exercise's notebook uses",
+        help="TCP port, 0 for any that is free; by default the one the exercise's notebook uses, "
+        "and any for echo",
     )
     parser.add_argument(
         "--origin",
@@ -55,13 +60,15 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
             add_option(parser, name, option, default)
     parsed = parser.parse_args(arguments)
     given = {o for options in known.values() for o in options if getattr(parsed, o) is not None}
-    if foreign := sorted(given - known[parsed.exercise].keys()):
+    if foreign := sorted(given - known.get(parsed.exercise, {}).keys()):
         parser.error(f"{parsed.exercise} has no option --{foreign[0]}")
     parsed.options = {option: getattr(parsed, option) for option in given}
     if parsed.tls is not None and len(parsed.tls) not in {0, 2}:
         parser.error("--tls takes no file, or two: the certificate and its key")
     parsed.tls = False if parsed.tls is None else tuple(parsed.tls) or True
-    if parsed.port is None:
+    if parsed.port is None and parsed.exercise in FOR_PROGRAMS:
+        parsed.port = 0
+    elif parsed.port is None:
         try:
             parsed.port = exercise_port(parsed.exercise)
         except ValueError as error:  # COURSE_FIRST_PORT is no port
@@ -123,6 +130,7 @@ async def run(arguments: argparse.Namespace) -> int:
         origins=frozenset(arguments.origin),
         host=arguments.host,
         tls=arguments.tls,
+        longest_message=getattr(owner_of(handler), "longest_message", LONGEST_MESSAGE),
     )
     server.parks = False  # nobody is there to exchange the handler
     stopped = asyncio.Event()

@@ -9,9 +9,12 @@ from typing import Any
 from server.connection import Handler
 from server.ports import EXERCISES
 
+# What `python -m server` serves besides. It is no exercise, and no notebook starts it.
+FOR_PROGRAMS = ("echo",)
+
 
 def load(exercise: str, **options: Any) -> Handler:
-    """Return the handler of an exercise, with fresh state.
+    """Return the handler of an exercise, or of what programs are served, with fresh state.
 
     Raises:
         ValueError: If there is no such exercise, or the value of an option is not one.
@@ -41,7 +44,8 @@ def available() -> list[str]:
 
 
 def _class_of(exercise: str) -> Callable[..., Any]:
-    check_exercise(exercise)
+    if exercise not in FOR_PROGRAMS:
+        check_exercise(exercise)
     module = importlib.import_module(f"server.{exercise}")
     return getattr(module, exercise.title().replace("_", ""))
 

@@ -29,7 +29,10 @@ class CollectingConnection(ServerConnection):
 
     Attributes:
         collect: Called with the bytes of a whole frame; keeps them until :meth:`flush`.
+        unread_limit: With more than so many bytes unread, the client is cut off.
     """
+
+    unread_limit = UNREAD_LIMIT
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -54,13 +57,13 @@ class CollectingConnection(ServerConnection):
         # A page for a browser (the state is not OPEN yet) may be long, and is then over.
         if self.protocol.state is not OPEN:
             return
-        if self.transport.get_write_buffer_size() <= UNREAD_LIMIT:
+        if self.transport.get_write_buffer_size() <= self.unread_limit:
             return
         code, reason = CloseCode.POLICY_VIOLATION, "too slow: too much is unread"
         logger.warning(
             "Cut off the client at port %d with close code %d (%s): more than %d KiB wait for it. "
             "Either it has stopped reading, or its network is too slow.",
-            *(self.remote_address[1], code, reason, UNREAD_LIMIT // 1_024),
+            *(self.remote_address[1], code, reason, self.unread_limit // 1_024),
         )
         # close() would wait for the very client that does not read. So its handler is told the
         # code and the reason (RFC 6455, section 7.1.7), and its line is cut.

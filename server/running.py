@@ -26,6 +26,7 @@ from server.guest import Guest, Traffic
 from server.jupyter import proxy_token
 from server.link import Link
 from server.messages import Message, encode
+from server.outgoing import UNREAD_LIMIT
 from server.ports import LOOPBACK
 
 Background = Callable[[], Awaitable[None]]
@@ -33,7 +34,7 @@ TLS = bool | tuple[str, str]  # or the files of a certificate and of its key
 
 EVERYWHERE = "0.0.0.0"  # as an address to listen on: every network that this computer is in
 
-LONGEST_MESSAGE = 64 * 1024  # bytes; a longer one closes its connection with code 1009
+LONGEST_MESSAGE = 64 * 1024  # bytes
 FAREWELL = 1.0  # seconds in which a client and a handler may end by themselves when a server stops
 
 # A notebook's variables get overwritten, and a server that nobody can reach any more would hold its
@@ -54,6 +55,7 @@ class Server:
         page: The address of its page for a browser tab.
         host: Where it listens: on this computer alone, or in every network that it is in.
         tls: Whether it encrypts, or the files of the certificate with which it does.
+        longest_message: In bytes; a longer one closes its connection with code 1009.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Server:
         origins: frozenset[str] = frozenset(),
         host: str = LOOPBACK,
         tls: TLS = False,
+        longest_message: int = LONGEST_MESSAGE,
     ):
         self.exercise = exercise
         self.watchers: set[Callable[[Any], None]] = set()  # told of each connection, as it begins
@@ -72,6 +75,7 @@ class Server:
         self.options: Mapping[str, Any] = {}  # what `first_handler` was made with
         self.host = host
         self.tls = tls
+        self.longest_message = longest_message
         self.port = 0
         self.failure: Exception | None = None  # what the handler raised last
         self.parks = True  # whether a connection whose handler raised waits for the next one
@@ -155,7 +159,7 @@ class Server:
             logger=self._door.log(),
             # Compression costs more than half of the speed, for nothing in messages this small.
             compression=None,
-            max_size=LONGEST_MESSAGE,
+            max_size=self.longest_message,
             # A room of thirty connects within a second when its teacher's server comes back.
             backlog=1_024,
         )
@@ -255,7 +259,7 @@ class Server:
     @property
     def exercise_object(self) -> Any:
         """The object whose method the handler is, such as a `Chat`; None if it is a function."""
-        return getattr(self.handler, "__self__", None)
+        return owner_of(self.handler)
 
     def watch_traffic(self) -> Traffic:
         """Count messages from now on, until `unwatch_traffic`."""
@@ -295,6 +299,7 @@ class Server:
     def _accept(self, *arguments: Any, **options: Any) -> Connection:
         websocket = Guest(*arguments, **options)
         websocket.traffic, websocket.room_is_open = self._traffic, self._room_is_open
+        websocket.unread_limit = max(UNREAD_LIMIT, 2 * self.longest_message)
         self._accepted.add(websocket)
         websocket.watchers = self.watchers
         return websocket
@@ -396,9 +401,14 @@ class Server:
         return mimebundle(self, self._card.widget, **kwargs)
 
 
+def owner_of(handler: Handler) -> Any:
+    """Return the object whose method a handler is; None if it is a function."""
+    return getattr(handler, "__self__", None)
+
+
 def _background_of(handler: Handler) -> Background | None:
     """Return what is to run beside a handler: the method `background` of its object, if any."""
-    return getattr(getattr(handler, "__self__", None), "background", None)
+    return getattr(owner_of(handler), "background", None)
 
 
 async def _expect_nobody(port: int) -> None:

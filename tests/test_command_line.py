@@ -120,6 +120,21 @@ async def test_the_default_port_is_the_one_of_the_notebook():
         await ended(process)
 
 
+async def test_echo_sends_back_whatever_comes_and_is_no_exercise():
+    async with run("-m", "server", "echo") as process:
+        url = await address(process)
+        long = bytes(range(256)) * 2**14  # 4 MiB, of which an exercise takes nothing
+        # In its own time: the server waits until what it has sent is on its way.
+        async with guests(url, 1, max_size=None) as [ann]:
+            for data in ["", "¡hola! 🚀", '{"type": "ping"}', b"", b"\x00\xff", long, "x" * 2**16]:
+                await say(ann, data)
+                assert await within(ann.recv()) == data
+        process.send_signal(signal.SIGINT)
+        await ended(process)
+    with pytest.raises(ValueError, match="There is no exercise 'echo'"):
+        await start("echo")
+
+
 async def test_a_kernel_joins_it():
     async with run("-m", "server", "counter") as process:
         url = await address(process)
@@ -171,6 +186,7 @@ async def test_help_is_complete():
         "--host",
         "--tls",
         "{connect,",
+        ",whiteboard,echo}",
         "Ctrl+C",
         "without",
     ):

@@ -96,7 +96,7 @@ class Kernel:
         session = self._client.session
         message = session.msg("execute_request", content, metadata={"cellId": cell})
         ran = self._runs[message["header"]["msg_id"]] = Ran()
-        # The channel's own send() goes past the socket that reads. What has come in that very moment
+        # The channel's own send() goes past the socket that reads. What has come in that moment
         # would not be seen until something else comes, and the kernel would seem not to answer.
         self._client.shell_channel.socket.send_multipart(session.serialize(message))
         return ran
