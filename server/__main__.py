@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from server.exercises import FOR_PROGRAMS, available, load, options_of
-from server.jupyter import find_jupyter, page_links
+from server.jupyter import NO_WAY, find_jupyter, page_links
 from server.ports import LOOPBACK, TAKEN, exercise_port, who_listens
 from server.running import EVERYWHERE, LONGEST_MESSAGE, Server, owner_of
 
@@ -152,10 +152,13 @@ async def run(arguments: argparse.Namespace) -> int:
     print(f"The {server.exercise} server runs at {server.url}", flush=True)
     print(f"Its page: {server.page}  (Ctrl+C stops it)", flush=True)
     jupyter = find_jupyter()
-    # The browser is not where a hub's terminal is. Its proxy speaks without encryption only.
-    if jupyter is not None and jupyter.has_own_names and not server.tls:
-        [link] = page_links(server.page, server.port)
-        print(f"In your browser, after the name of your JupyterHub: {link.address}", flush=True)
+    # The browser is not where a hub's terminal is.
+    if jupyter is not None and jupyter.has_own_names:
+        links = page_links(server.page, server.port)
+        for link in links:
+            print(f"In your browser, after the name of your JupyterHub: {link.address}", flush=True)
+        if not links:
+            print(f"{NO_WAY}python -m server {server.exercise}", flush=True)
     if server.links:
         print(invitation(server), flush=True)
     try:

@@ -10,7 +10,7 @@ from ipywidgets import HTML, Box, Layout, Output, VBox, Widget
 
 from server.addresses import is_loopback
 from server.inline_page import InlinePage
-from server.jupyter import IN_A_TAB, PageLink, page_links
+from server.jupyter import IN_A_TAB, NO_WAY, PageLink, page_links
 from server.qr import as_svg
 from server.tracebacks import error_output
 
@@ -153,7 +153,7 @@ class ServerCard(Card):
             chips += f" and {len(names) - NAMES_SHOWN} more"
         links = page_links(server.page, server.port)
         self._body.value = _body(_where(server.url, links) + chips + _invitation(server))
-        self._page.show(links[0].address)
+        self._page.show(links[0].address if links else None)
         if server.failure is not self._failure:
             self._failure = server.failure
             self.show_error(server.failure)
@@ -194,7 +194,7 @@ class JoinedCard(Card):
             + (LEFT_OUT if self._joined.left_out else "")
         )
         # A browser keeps no cookie for a page of elsewhere within another, so no token either.
-        self._page.show(None if there.is_elsewhere else links[0].address)
+        self._page.show(links[0].address if links and not there.is_elsewhere else None)
 
 
 def _server_title(exercise: str) -> str:
@@ -202,6 +202,9 @@ def _server_title(exercise: str) -> str:
 
 
 def _where(url: str, links: Sequence[PageLink]) -> str:
+    if not links:
+        how = "<code>await start(…, tls=False)</code>"
+        return f"<p><code>{escape(url)}</code></p><p>{escape(NO_WAY)}{how}</p>"
     pages = " · ".join(
         f'<a href="{escape(link.address)}" target="_blank">{escape(link.words)}</a>'
         for link in links

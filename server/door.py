@@ -82,6 +82,12 @@ class Door:
             peer: The address that it comes from.
             port: The port that it came to.
         """
+        if request.method != "GET":
+            return Refusal(
+                HTTPStatus.METHOD_NOT_ALLOWED,
+                f"Got the method {request.method}. Expected GET: it fetches pages, and a WebSocket "
+                "begins with it, too.",
+            )
         hosts = request.headers.get_all("Host")
         if len(hosts) != 1:
             return _forbidden(f"Expected one Host header, got {len(hosts)}.")

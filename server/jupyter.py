@@ -21,6 +21,12 @@ from jupyter_core.paths import jupyter_runtime_dir
 from server.addresses import is_loopback
 
 IN_A_TAB = "open its page in a tab"
+# What to say where there is no way; it goes on with how to start a server without TLS.
+NO_WAY = (
+    "No browser reaches its page here: JupyterHub passes on to servers without encryption only. "
+    "The way from your browser to JupyterHub is encrypted by JupyterHub. So start this server "
+    "without TLS: "
+)
 
 
 class PageLink(NamedTuple):
@@ -48,7 +54,8 @@ def page_links(page: str, port: int) -> list[PageLink]:
     """Return the ways to a server's page from where the learner's browser may be, the best first.
 
     Nobody tells a kernel where its browser is. So there are two ways, unless one of them cannot
-    lead there: on a JupyterHub, and so on Binder, this computer's own address never does.
+    lead there: on a JupyterHub, and so on Binder, this computer's own address never does. There,
+    a server that encrypts cannot be reached at all, and the list is empty; `NO_WAY` says why.
 
     Args:
         page: The address of the page on this computer.
@@ -56,8 +63,11 @@ def page_links(page: str, port: int) -> list[PageLink]:
     """
     jupyter = find_jupyter()
     # The proxy speaks to a port without encryption only.
-    if jupyter is None or page.startswith("https:"):
+    is_secure = page.startswith("https:")
+    if jupyter is None or (is_secure and not jupyter.has_own_names):
         return [PageLink(page, IN_A_TAB)]
+    if is_secure:
+        return []
     address = f"{jupyter.base}proxy/{port}/"
     if jupyter.has_own_names:
         return [PageLink(address, IN_A_TAB)]

@@ -353,6 +353,8 @@ class Server:
             response = websocket.respond(refused.status, refused.reason + "\n")
             if refused.status == HTTPStatus.UNAUTHORIZED:
                 response.headers["WWW-Authenticate"] = "Bearer"  # RFC 9110, section 11.6.1
+            if refused.status == HTTPStatus.METHOD_NOT_ALLOWED:
+                response.headers["Allow"] = "GET"  # RFC 9110, section 15.5.6
             return response
         brought = self._door.brought(request)
         self._door.hide_tokens(request)

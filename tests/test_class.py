@@ -206,44 +206,88 @@ def strangers_ways() -> dict[str, dict]:
         },
         "no host": {"host": None, "path": "/?token={token}", "status": 403},
         "two hosts": {"headers": ["Host: 127.0.0.1"], "path": "/?token={token}", "status": 403},
+        "half of the token": {"path": "/?token={half}"},
+        "the token twice": {"path": "/?token={token}{token}"},
+        "two guesses": {"path": "/?token=guess&token={most}"},
+        "the token's first letter as its number": {"path": "/?token=%{hex}{rest}"},
+        "the token after a blank": {"path": "/?token=%20{token}"},
+        "the token before the end of a text": {"path": "/?token={token}%00"},
+        "the token behind a semicolon": {"path": "/?a=1;token={token}"},
+        "the name in capitals": {"path": "/?TOKEN={token}"},
+        "the name with a letter as its number": {"path": "/?%74oken={token}"},
+        "the way around": {"path": "/x/../?token=guess"},
+        "the way around in numbers": {"path": "/%2e%2e/%2fchat.html"},
+        "another server in the target": {"path": "http://127.0.0.1:{port}/"},
+        "a user in the target": {"path": "http://ada:{token}@127.0.0.1:{port}/"},
+        "a user in the Host": {"host": "127.0.0.1:{port}@192.168.77.7"},
+        "the token as the Host": {"host": "{token}"},
+        "the token as a bearer's": {"headers": ["Authorization: Bearer {token}"]},
+        "the token in a header": {"headers": ["X-Token: {token}", "Token: {token}"]},
+        "the token as a subprotocol": {"headers": ["Sec-WebSocket-Protocol: {token}"]},
+        "the token where one came from": {"headers": ["Referer: http://{host}/?token={token}"]},
+        "the token in quotes": {"headers": ['Cookie: {name}="{token}"']},
+        "a cookie whose name is in capitals": {"headers": ["Cookie: {capitals}={token}"]},
+        "a cookie in a cookie": {"headers": ["Cookie: a={name}={token}"]},
+        "the page's own origin and a foreign one": {
+            "headers": ["Origin: http://{host}", "Origin: https://evil.example"],
+            "status": 403,
+        },
+        "an origin that begins with ours": {
+            "headers": ["Origin: http://{host}.evil.example", "Cookie: {name}={token}"],
+            "status": 403,
+        },
+        "an older HTTP": {"version": "HTTP/1.0"},
+        "a form": {"method": "POST", "path": "/?token={token}", "status": 405},
+        "a question what is allowed": {"method": "OPTIONS", "path": "*", "status": 405},
+        "a tunnel": {"method": "CONNECT", "path": "127.0.0.1:{port}", "status": 405},
     }
 
 
-@pytest.mark.parametrize("wanted", ["WebSocket", "page", "script", "about"])
+WANTED = {"WebSocket": "/", "page": "/", "script": "/chat.js", "about": "/about"}
+
+
 @pytest.mark.parametrize("way", strangers_ways())
-async def test_nothing_gets_in(way, wanted, caplog):
+async def test_nothing_gets_in(way, caplog):
     caplog.set_level(logging.DEBUG)
     if AWAY == HERE and way.startswith("to be"):
         pytest.skip("this computer is in no network: nobody can come from there")
     async with opened("chat") as server, opened("counter") as other:
-        token = token_of(server)
+        token, tried = token_of(server), strangers_ways()[way]
+        name = f"websocket_course_{server.port}"
         known = {
             "port": server.port,
             "token": token,
+            "half": token[: len(token) // 2],
             "most": token[:-1],
+            "rest": token[1:],
+            "hex": f"{ord(token[0]):02x}",
             "swapped": token.swapcase(),
             "other": token_of(other),
-            "name": f"websocket_course_{server.port}",
+            "name": name,
+            "capitals": name.upper(),
             "host": f"{AWAY}:{server.port}",
         }
-        tried = strangers_ways()[way]
-        path = tried.get("path", "/").format(**known)
-        if wanted in {"script", "about"}:
-            path = path.replace("/", "/chat.js" if wanted == "script" else "/about", 1)
-        headers = [header.format(**known) for header in tried.get("headers", [])]
         host = tried.get("host", f"192.168.77.7:{server.port}" if AWAY == HERE else "")
         host = host and host.format(**known)
-        if wanted == "WebSocket":
-            headers += HANDSHAKE
-        answer = await ask(server.port, path, *headers, host=host, address=AWAY)
-        assert answer.status == tried.get("status", 401), answer
-        assert answer.headers["content-type"].startswith("text/plain")
-        assert "set-cookie" not in answer.headers
-        if answer.status == 401:
-            assert answer.body.strip() in {NO_TOKEN, WRONG_TOKEN}
-            assert answer.headers["www-authenticate"] == "Bearer"
-        assert not server.connections
-        assert token not in answer.body + repr(answer.headers) + caplog.text
+        headers = [header.format(**known) for header in tried.get("headers", [])]
+        for wanted, place in WANTED.items():
+            path = tried.get("path", "/").format(**known)
+            if path.startswith("/"):
+                path = place + path[1:]
+            handshake = HANDSHAKE if wanted == "WebSocket" else ()
+            line = {key: tried[key] for key in ("method", "version") if key in tried}
+            answer = await ask(
+                server.port, path, *headers, *handshake, host=host, address=AWAY, **line
+            )
+            assert answer.status == tried.get("status", 401), (wanted, answer)
+            assert answer.headers["content-type"].startswith("text/plain")
+            assert len(answer.body) > 20, "a reason, in words"
+            assert "set-cookie" not in answer.headers
+            if answer.status == 401:
+                assert answer.body.strip() in {NO_TOKEN, WRONG_TOKEN}
+                assert answer.headers["www-authenticate"] == "Bearer"
+            assert not server.connections
+            assert token not in answer.body + repr(answer.headers) + caplog.text
 
 
 @pytest.mark.parametrize(

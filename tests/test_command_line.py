@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed
 
 from server import Joined, ports, start, stop
 from server.__main__ import parse_arguments
+from server.jupyter import NO_WAY
 from tests.wire import ask, guests, hear, say, within
 
 ROOT = Path(__file__).parents[1]
@@ -81,6 +82,10 @@ async def test_in_a_terminal_of_a_jupyterhub_it_says_where_the_browser_finds_it(
         port = (await address(process)).rpartition(":")[2]
         line = (await within(process.stdout.readline())).decode()
         assert line.endswith(f" your JupyterHub: /user/ada%40x/proxy/{port}/\n")
+    async with run("-m", "server", "counter", "--port", "0", "--tls", **hub) as process:
+        _, page, line = [(await within(process.stdout.readline())).decode() for _ in range(3)]
+        assert page.startswith("Its page: https://")
+        assert line == f"{NO_WAY}python -m server counter\n"
         process.send_signal(signal.SIGTERM)
         await ended(process)
 

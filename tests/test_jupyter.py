@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from server import Server
+from server import Joined, Server, start
+from server.card import JoinedCard
 from server.door import HIDDEN
 from server.exercises import load
-from server.jupyter import _what_jupyter_says, page_links, proxy_token
+from server.jupyter import NO_WAY, _what_jupyter_says, page_links, proxy_token
+from server.link import Link
 from server.running import EVERYWHERE
 from tests.test_class import AWAY, call
 from tests.test_door import HANDSHAKE, REQUESTS, came_in
-from tests.wire import ask, guests, within
+from tests.wire import ask, guests, serving, within
 
 PAGE = "http://127.0.0.1:8764/"
 NAME = "jupyter.school.example"
@@ -74,6 +76,26 @@ def test_on_a_jupyterhub_only_its_own_way_leads_there(runtime, monkeypatch):
     run_in_jupyter(runtime, os.getppid())
     monkeypatch.setenv("JUPYTERHUB_SERVICE_PREFIX", "/user/ada%40x/")
     assert addresses() == ["/user/ada%40x/proxy/8764/"]
+
+
+async def test_on_a_jupyterhub_a_server_that_encrypts_has_no_way_and_says_what_to_do(
+    runtime, monkeypatch
+):
+    monkeypatch.setenv("JUPYTERHUB_SERVICE_PREFIX", "/user/ada%40x/")
+    assert addresses("https://127.0.0.1:8764/") == []
+    async with serving("counter", port=0, tls=True) as server:
+        server._repr_mimebundle_()
+        card = server._card
+        for shown in (card, JoinedCard(Joined(Link("127.0.0.1", 1, secure=True), server.about()))):
+            words = shown._body.value
+            assert NO_WAY in words and "<code>await start(…, tls=False)</code>" in words
+            assert "<a " not in words
+            assert shown._page.widget.layout.display == "none"  # and no page within the card
+        assert await start("counter", port=server.port, tls=False) is server
+        card._paint()
+        assert f'<a href="/user/ada%40x/proxy/{server.port}/"' in card._body.value
+        assert NO_WAY not in card._body.value
+        assert card._page.widget.layout.display == ""
 
 
 def test_what_jupyter_says_may_be_broken(runtime):

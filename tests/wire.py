@@ -95,9 +95,15 @@ class Answer(NamedTuple):
 
 
 async def ask(
-    port: int, path: str, *headers: str, host: str | None = "", address: str = "127.0.0.1"
+    port: int,
+    path: str,
+    *headers: str,
+    host: str | None = "",
+    address: str = "127.0.0.1",
+    method: str = "GET",
+    version: str = "HTTP/1.1",
 ) -> Answer:
-    """Send a GET request exactly as given, and return the answer.
+    """Send a request exactly as given, and return the answer.
 
     Args:
         port: A port of this computer.
@@ -105,8 +111,10 @@ async def ask(
         headers: Further header lines.
         host: The Host header; by default the right one, None for none.
         address: Which of this computer's addresses to ask, and to come from.
+        method: What to do, the first word of the request.
+        version: Of HTTP, the last word of its first line.
     """
-    lines = [f"GET {path} HTTP/1.1"]
+    lines = [f"{method} {path} {version}"]
     if host is not None:
         lines.append(f"Host: {host or f'{address}:{port}'}")
     request = "\r\n".join([*lines, *headers, "", ""])
