@@ -143,9 +143,10 @@ def chromium() -> Iterator[Browser]:
 def free_ports(count: int = 20) -> int:
     """The first of `count` ports in a row on which nobody listens, for COURSE_FIRST_PORT.
 
-    They lie below the range from which the system takes ports for outgoing connections.
+    They lie below the range from which the system takes ports for outgoing connections, and where
+    neither the other tests nor the builder of notebooks look for theirs: those may run meanwhile.
     """
-    starts = range(20_000, 32_000 - count, count)
+    starts = range(20_000, 25_000 - count, count)
     offset = secrets.randbelow(len(starts))
     for start in [*starts[offset:], *starts[:offset]]:
         with suppress(OSError):
@@ -197,6 +198,7 @@ class Lab:
         self._home = Path(tempfile.mkdtemp(prefix="course-lab-")).resolve()
         self.folder = self._home / "course"
         self.folder.mkdir()
+        self._progress = self._home / "progress.json"
         try:
             for name in self._folders:
                 if (self.root / name).is_dir():
@@ -237,7 +239,7 @@ class Lab:
         env = {k: v for k, v in os.environ.items() if not k.startswith("JUPYTER")}
         env |= {k: str(self._home / v) for k, v in own.items()}
         # What passes in a lab of the tests, the learner has not passed.
-        env |= {"COURSE_PROGRESS": str(self._home / "progress.json")}
+        env |= {"COURSE_PROGRESS": str(self._progress)}
         env |= {"JUPYTER_TOKEN": self._token} | self._env
         labconfig = self._home / "config" / "labconfig"
         labconfig.mkdir(parents=True)
@@ -315,6 +317,10 @@ class Lab:
                 if match := re.search(r"kernel-([0-9a-f-]{36})\.json", " ".join(process.cmdline())):
                     found[match[1]] = process
         return found
+
+    def forget_progress(self) -> None:
+        """Let this lab's kernels begin as those of somebody who has passed nothing yet."""
+        self._progress.unlink(missing_ok=True)
 
     def write_notebook(self, path: str, sources: Sequence[str]) -> str:
         """Put a notebook of code cells into the lab's folder; gives back its path, for `open`."""
@@ -702,6 +708,16 @@ class Notebook:
         workspace = re.match(r".*/lab/workspaces/[^/?]+", self.page.url)[0]
         self.page.goto(f"{workspace}/tree/{quote(self.path)}?reset", wait_until="commit")
         self._wait_until_ready()
+
+    def show_in(self, theme: Literal["light", "dark"]) -> None:
+        """Change the theme of the page, and wait until it is there."""
+        self.page.emulate_media(color_scheme=theme)
+        self._wait(
+            """(panel, light) => document.body.dataset.jpThemeLight === light""",
+            str(theme == "light").lower(),
+            seconds=10,
+            what=f"the {theme} theme",
+        )
 
     def close(self) -> None:
         """Close the notebook without saving; end its kernel unless another page has it open."""

@@ -161,8 +161,11 @@ def only_adds_lines(exercise: NotebookNode, solution: NotebookNode) -> bool:
 
 
 def free_ports() -> range:
-    """Ports in a row on which nobody listens, below those used for outgoing connections."""
-    for first in random.sample(range(20_000, 30_000, PORTS), 100):
+    """Ports in a row on which nobody listens, below those used for outgoing connections.
+
+    And beside those of the tests, which may run meanwhile.
+    """
+    for first in random.sample(range(25_000, 30_000, PORTS), 100):
         ports = range(first, first + PORTS)
         with ExitStack() as bound:
             try:
@@ -171,7 +174,7 @@ def free_ports() -> range:
             except OSError:
                 continue
             return ports
-    raise BuildError(f"No {PORTS} free ports in a row between 20000 and 30000. Stop some servers.")
+    raise BuildError(f"No {PORTS} free ports in a row between 25000 and 30000. Stop some servers.")
 
 
 def run(notebook: NotebookNode, root: Path, name: str) -> range:

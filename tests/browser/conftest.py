@@ -30,8 +30,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
 
 
-# Per module, not per session: while it lasts, `asyncio.run` raises, which other tests need.
-@pytest.fixture(scope="module")
+# Per package, not per session: while it lasts, `asyncio.run` raises, which other tests need.
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Chromium; without one the tests are skipped, in CI they fail."""
     with ExitStack() as stack:
@@ -47,9 +47,13 @@ def browser() -> Iterator[Browser]:
         yield found
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def lab(browser: Browser) -> Iterator[Lab]:
-    """JupyterLab on a copy of the course, with free ports and the modules of this very tree."""
+    """JupyterLab on a copy of the course, with free ports and the modules of this very tree.
+
+    All modules here share it, and the pages that closed notebooks leave: to start one and to load
+    a page takes longer than most tests.
+    """
     env = {"COURSE_FIRST_PORT": str(free_ports(20)), "PYTHONPATH": str(REPOSITORY)}
     with Lab(REPOSITORY, browser, env) as started:
         yield started
@@ -58,6 +62,7 @@ def lab(browser: Browser) -> Iterator[Lab]:
 @pytest.fixture
 def open_notebook(lab: Lab) -> Iterator[Callable[..., Notebook]]:
     """`lab.open`, whose notebooks are closed and whose kernels are ended after the test."""
+    lab.forget_progress()
     yield lab.open
     for notebook in list(lab.notebooks):
         notebook.close()

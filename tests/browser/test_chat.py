@@ -355,20 +355,18 @@ def test_the_pages_reload_and_the_notebook_shows_what_is(pair):
     expect(ada.log).to_contain_text("And after it.")
 
 
-def test_names_are_told_apart_and_can_be_read_in_both_themes(open_notebook):
+def test_names_are_told_apart_and_can_be_read_in_both_themes(pair):
     def luminance(colour):
         parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
         linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
         return sum(w * p for w, p in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
+    notebook, ada, _ = pair("chat")
+    for number in range(8):
+        ada.join(f"Name {number}")
+        ada.say("Hello")
     for theme in ("light", "dark"):
-        notebook = open_notebook("notebooks/02_chat.ipynb", theme=theme)
-        notebook.run_cell("server = await start")
-        notebook.run_cell(clients_of("chat")[1])
-        ada = Person(notebook.output(clients_of("chat")[1]), 0)
-        for number in range(8):
-            ada.join(f"Name {number}")
-            ada.say("Hello")
+        notebook.show_in(theme)
         # Painted onto a canvas, since the browser gives them back as oklch().
         names = ada.log.locator(".course-name").evaluate_all(
             """names => names.map(name => {
@@ -389,4 +387,3 @@ def test_names_are_told_apart_and_can_be_read_in_both_themes(open_notebook):
         for colour, background in names:
             light, dark = sorted(map(luminance, (colour, background)), reverse=True)
             assert (light + 0.05) / (dark + 0.05) > 4.5, (theme, colour, background)
-        notebook.close()

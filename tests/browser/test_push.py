@@ -116,13 +116,12 @@ PLOT = """() => {
 }"""
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_four_dashboards_in_two_kernels_show_the_same(lab, open_notebook, theme):
+def test_four_dashboards_in_two_kernels_and_both_themes_show_the_same(lab, open_notebook):
     cells = [START.format("dashboard", ", every=0.2"), BOARDS, SAMPLES]
-    first = open_notebook(lab.write_notebook("notebooks/first.ipynb", cells), theme=theme)
+    first = open_notebook(lab.write_notebook("notebooks/first.ipynb", cells), theme="light")
     first.run_cell(0)
     first.run_cell(1)
-    second = open_notebook(lab.write_notebook("notebooks/second.ipynb", cells), theme=theme)
+    second = open_notebook(lab.write_notebook("notebooks/second.ipynb", cells), theme="dark")
     second.run_cell(0)
     second.run_cell(1)
     expect(second.output(0)).to_contain_text("joined · 4 connected")
@@ -182,7 +181,10 @@ def test_an_update_costs_less_than_three_kilobytes(lab, open_notebook):
         if "polyline" in text:
             sizes.append(len(payload))
 
-    notebook.page.on("websocket", lambda socket: socket.on("framereceived", measure))
+    def listen(socket):
+        socket.on("framereceived", measure)
+
+    notebook.page.on("websocket", listen)
     notebook.restart_kernel()  # so that the kernel's channel is opened before our eyes
     notebook.reload()
     notebook.run_cell(0)
@@ -191,4 +193,5 @@ def test_an_update_costs_less_than_three_kilobytes(lab, open_notebook):
         "points", re.compile(r"(\S+ ){58}"), timeout=15_000
     )
     notebook.page.wait_for_timeout(500)
+    notebook.page.remove_listener("websocket", listen)  # others will use this page
     assert sizes and max(sizes[-3:]) < 3_000, sizes[-5:]

@@ -107,9 +107,7 @@ def test_answering_by_mouse_and_by_keyboard_in_both_themes(lab, open_notebook):
 
     # All of it can be read, in both themes, and nothing sticks out of the narrow column.
     for theme in ("light", "dark"):
-        page.emulate_media(color_scheme=theme)
-        is_light = str(theme == "light").lower()
-        page.wait_for_function("is => document.body.dataset.jpThemeLight === is", arg=is_light)
+        notebook.show_in(theme)
         worst, text = quiz.locator(".course-card").evaluate(CONTRAST)
         assert worst >= 4.5, f"{text!r} in the {theme} theme: {worst:.2f}"
     assert quiz.locator(".course-card").evaluate("card => card.scrollWidth <= card.clientWidth")

@@ -2,6 +2,9 @@
 
 import asyncio
 
+import pytest
 
+
+@pytest.mark.browser  # to run where those in the browser have run, after the last of them
 def test_asyncio_run():
     assert asyncio.run(asyncio.sleep(0, "ran")) == "ran"
