@@ -13,7 +13,7 @@ import pytest
 from client import widget
 from tests.gallery.trial import try_out
 
-WORKERS = 6  # they wait more than they work
+WORKERS = 3  # enough to be done before the others are; more would take the time from those
 
 
 def pytest_configure(config: pytest.Config) -> None:

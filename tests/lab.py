@@ -710,12 +710,16 @@ class Notebook:
         self._wait_until_ready()
 
     def show_in(self, theme: Literal["light", "dark"]) -> None:
-        """Change the theme of the page, and wait until it is there."""
+        """Change the theme of the page, and wait until its colours are there.
+
+        While JupyterLab loads them, it shows its splash screen; the body says earlier what it is.
+        """
         self.page.emulate_media(color_scheme=theme)
         self._wait(
-            """(panel, light) => document.body.dataset.jpThemeLight === light""",
+            """(panel, light) => document.body.dataset.jpThemeLight === light
+                && !document.querySelector('#jupyterlab-splash')""",
             str(theme == "light").lower(),
-            seconds=10,
+            seconds=30,
             what=f"the {theme} theme",
         )
 

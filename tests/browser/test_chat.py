@@ -365,6 +365,7 @@ def test_names_are_told_apart_and_can_be_read_in_both_themes(pair):
     for number in range(8):
         ada.join(f"Name {number}")
         ada.say("Hello")
+    expect(ada.log.locator(".course-name")).to_have_count(8)
     for theme in ("light", "dark"):
         notebook.show_in(theme)
         # Painted onto a canvas, since the browser gives them back as oklch().
