@@ -26,7 +26,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import count, groupby
 from pathlib import Path
@@ -44,7 +43,6 @@ COMMAND = "python tools/build_notebooks.py"
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 METADATA = {"kernelspec": KERNELSPEC, "language_info": {"name": "python"}}
 PORTS, CELL_SECONDS = 20, 60
-CHECKED_AT_A_TIME = 2
 MEDIAN_LINES, MOST_LINES = 5, 12
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 MARK = re.compile(r"\s*### (BEGIN|END) SOLUTION\s*")
@@ -440,40 +438,18 @@ def chosen(root: Path, stems: Sequence[str]) -> list[Path]:
     return sorted({known[stem] for stem in stems}) if stems else every
 
 
-def problems(source: Path, root: Path, check: bool) -> tuple[list[str], bool]:
-    """Build or check one notebook; return what is wrong, and whether that kept it from being built.
-
-    What kept it comes last.
-    """
-    found = []
-    try:
-        for problem in process(source, root, check):
-            found.append(problem)
-    except BuildError as error:
-        return [*found, str(error)], True
-    return found, False
-
-
 def build(root: Path = ROOT, stems: Sequence[str] = (), check: bool = False) -> list[str]:
     """Build or check the notebooks of the course at `root`; return what is wrong, in words.
 
     It stops at the first notebook that cannot be built at all, such as one whose cell raises.
     """
     wrong = []
-    # A cell waits more than it works. But what is written is written one after the other.
-    with ThreadPoolExecutor(CHECKED_AT_A_TIME if check else 1) as pool:
-        try:
-            sources = chosen(root, stems)
-            started = [pool.submit(problems, source, root, check) for source in sources]
-            for one in started:
-                found, stopped = one.result()
-                wrong += found
-                if stopped:
-                    return wrong
-        except BuildError as error:
-            return [*wrong, str(error)]
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    try:
+        for source in chosen(root, stems):
+            for problem in process(source, root, check):
+                wrong.append(problem)
+    except BuildError as error:
+        return [*wrong, str(error)]
     for file in [] if stems else sorted((root / "notebooks").glob("*.ipynb")):
         if not (root / "solutions" / file.name).exists():
             wrong.append(

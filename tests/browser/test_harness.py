@@ -46,7 +46,7 @@ def lab(browser, tmp_path_factory):
     # Under a path, as behind a hub; in the other modules it is not.
     with Lab(root, browser, {"COURSE_FIRST_PORT": "23456"}, base_url="/user/ada/") as started:
         yield started
-        started.open("notebooks/ada.ipynb")  # whose kernel must end with the lab, as the lab itself
+        started.request("POST", "api/kernels")  # it must end with the lab
         processes = [started.pid, *(kernel.pid for kernel in started.kernel_processes().values())]
     assert len(processes) > 1
     assert not [process for process in processes if psutil.pid_exists(process)]
