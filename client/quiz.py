@@ -197,7 +197,7 @@ class Quiz:
     # How it is done.
 
     def _begin(self) -> None:
-        self.result = None
+        self.result, self._asked = None, False
         seed = f"{self._seed}\n{self._attempt}"
         self._orders = [shuffled(question, seed) for question in self.questions]
         for question, order, view in zip(self.questions, self._orders, self.views, strict=True):
@@ -209,8 +209,9 @@ class Quiz:
     def _pressed(self) -> None:
         if self.result is not None:
             self.try_again()
-        elif missing := self._missing():
-            self.score.lines = [missing]
+        elif self._missing():
+            self._asked = True
+            self._paint()
         else:
             self.check()
 
@@ -227,7 +228,10 @@ class Quiz:
         words = f"{answered} of {len(self.views)} answered"
         if self.result is None:
             self._card.show_badge("open", words)
-            self.score.label, self.score.lines = "Check my answers", []
+            self.score.label = "Check my answers"
+            # An answer may arrive after the press that followed it: the words go by what is known.
+            missing = self._missing() if self._asked else ""
+            self.score.lines = [missing] if missing else []
         else:
             self._card.show_badge("open", f"{self.result.score} of {self.result.total} right")
             self.score.label, self.score.lines = "Try again", self.result.lines
