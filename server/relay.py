@@ -22,13 +22,15 @@ class Relay:
         from_server: The bytes that the server sent, the first MiB of them.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, host: str = LOOPBACK) -> None:
         """Make a relay; it begins with the ``async with``.
 
         Args:
             port: The port of the server, on this computer.
+            host: The address at which the server listens, and the relay as well.
         """
         self.port = 0
+        self.host = host
         self.from_client, self.from_server = bytearray(), bytearray()
         self._target = port
         self._writers: set[asyncio.StreamWriter] = set()
@@ -36,7 +38,7 @@ class Relay:
     @property
     def url(self) -> str:
         """Where WebSocket clients connect, if the server does not encrypt."""
-        return f"ws://{LOOPBACK}:{self.port}"
+        return f"ws://{self.host}:{self.port}"
 
     def cut(self) -> None:
         """Cut all lines, without a goodbye to either side, as a pulled cable would."""
@@ -44,7 +46,7 @@ class Relay:
             writer.transport.abort()
 
     async def __aenter__(self) -> "Relay":
-        self._server = await asyncio.start_server(self._pass_on, LOOPBACK, 0)
+        self._server = await asyncio.start_server(self._pass_on, self.host, 0)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -63,7 +65,7 @@ class Relay:
         self._writers.add(writer)
         there = None
         try:
-            back, there = await asyncio.open_connection(LOOPBACK, self._target)
+            back, there = await asyncio.open_connection(self.host, self._target)
             self._writers.add(there)
             await asyncio.gather(
                 self._copy(reader, there, self.from_client),

@@ -118,6 +118,20 @@ def chromium() -> Iterator[Browser]:
     Until the block ends, Playwright keeps an event loop running in this thread: `asyncio.run`
     raises. So leave the block early, and never hold it for a whole pytest session.
 
+    Raises NoBrowser when Playwright or Chromium is not installed, see `find_chromium`.
+    """
+    found = find_chromium()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=CHROMIUM_FLAGS)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def find_chromium() -> str:
+    """The path of the browser.
+
     Raises NoBrowser when Playwright or Chromium is not installed. The environment variable CHROMIUM
     names another browser than the first of chromium, chromium-browser, google-chrome on the PATH.
     """
@@ -132,12 +146,7 @@ def chromium() -> Iterator[Browser]:
             if wanted
             else "Chromium is missing: apt install chromium, or set CHROMIUM to its path"
         )
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=CHROMIUM_FLAGS)
-        try:
-            yield browser
-        finally:
-            browser.close()
+    return found
 
 
 def free_ports(count: int = 20) -> int:
