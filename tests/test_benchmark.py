@@ -4,7 +4,9 @@ import asyncio
 
 import pytest
 
-from tools.benchmark import come_back, fan_out_once, python
+from tools.benchmark.contestants import python
+from tools.benchmark.fanout import fan_out_once
+from tools.benchmark.storm import come_back
 from tools.crowd import count_compressed, count_plain, frame_of
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 import signal
 from collections.abc import Iterator
 
@@ -11,6 +12,7 @@ from websockets.asyncio.client import connect
 from tests.gallery import ROOT
 from tests.wire import hear, say
 from tools.build_notebooks import free_ports
+from tools.interrupt_cells import press_stop
 from tools.kernel import Kernel
 
 LAUNCH = 'from server import start\n\nserver = await start("counter")\nserver.url'
@@ -142,3 +144,21 @@ async def test_cells_in_any_order_and_interrupted_come_back_with_run_all(environ
                 await ran.done.wait()
             assert ran.error in ("CancelledError", "KeyboardInterrupt")
         await run_in_order(kernel)
+
+
+async def test_a_cell_that_is_interrupted_at_any_moment_can_be_run_again():
+    seed = random.randrange(10**6)
+    print("seed:", seed)  # python -m tools.interrupt_cells 04_counter --only 8 --seed …
+    outcome = await press_stop("04_counter", seed, only=8)
+    assert not outcome.complaints
+    assert outcome.stopped + outcome.late + outcome.unanswered == 8
+
+
+async def test_no_answer_of_a_kernel_is_overlooked():
+    """Two cells at a time: the answer to one may come in the moment in which the other is sent."""
+    async with Kernel() as kernel:
+        for _ in range(100):
+            pair = [kernel.begin("first", "1"), kernel.begin("second", "2")]
+            async with asyncio.timeout(20):
+                await asyncio.gather(*(ran.done.wait() for ran in pair))
+            assert [ran.text for ran in pair] == ["1", "2"]

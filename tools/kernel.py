@@ -25,15 +25,17 @@ class Ran:
         begun: Set when the kernel begins with it.
         answered: Set when the kernel says that it is done. Outputs may come later; when there are
             thousands of them, ZeroMQ drops some, and this is what one can rely on.
+        idle: Set when all outputs are there, and the kernel does nothing more for this cell. An
+            interrupt in the moment before the answer makes ipykernel 7.4 forget the answer.
         done: Set when the kernel has answered, and all outputs are there.
     """
 
     text: str = ""
     error: str = ""
     traceback: str = ""
-    idle: bool = False
     begun: asyncio.Event = field(default_factory=asyncio.Event)
     answered: asyncio.Event = field(default_factory=asyncio.Event)
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
     done: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -158,8 +160,8 @@ def note(ran: Ran, kind: str, content: dict[str, Any]) -> None:
         case "execute_reply":
             ran.error = content.get("ename", "")
             ran.answered.set()
-        case "status":
-            ran.idle = content["execution_state"] == "idle"
+        case "status" if content["execution_state"] == "idle":
+            ran.idle.set()
     # The reply and the outputs come on different ways, in any order.
-    if ran.answered.is_set() and ran.idle:
+    if ran.answered.is_set() and ran.idle.is_set():
         ran.done.set()
