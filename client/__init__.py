@@ -12,6 +12,8 @@ from client.connect import ConnectClient
 from client.counter import CounterClient
 from client.dashboard import DashboardClient
 from client.heartbeat import Heartbeat
+from client.ladder import Ladder
+from client.listeners import Listeners
 from client.notifications import NotificationsClient
 from client.quiz import Quiz
 from client.race import Race
@@ -28,6 +30,8 @@ __all__ = [
     "CounterClient",
     "DashboardClient",
     "Heartbeat",
+    "Ladder",
+    "Listeners",
     "NotificationsClient",
     "Quiz",
     "Race",

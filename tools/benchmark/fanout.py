@@ -1,17 +1,13 @@
 """One client sends, N clients get it: how many messages a second, how soon, at which memory."""
 
 import argparse
-import statistics
-import time
 from contextlib import closing
 
 import psutil
 
+from client.crowd import Crowd
 from tools.benchmark.contestants import SHEETS, all_servers, cpu_time
 from tools.benchmark.figures import medians, print_table
-from tools.crowd import Crowd
-
-WINDOW = 128  # messages that may be on their way: enough to keep any server busy
 
 
 def fanout(options: argparse.Namespace) -> None:
@@ -53,26 +49,15 @@ def fan_out_once(
         crowd.read_all(number)
         memory = (process.memory_info().rss - before) / number
 
-        latencies = []
-        for _ in range(20):
-            began = time.perf_counter()
-            crowd.send()
-            crowd.read_all(number)
-            latencies.append(time.perf_counter() - began)
-
-        sent = delivered = 0
-        cpu, began = cpu_time(process), time.perf_counter()
-        while time.perf_counter() - began < seconds:
-            free = WINDOW - sent + delivered // number
-            crowd.send(free)
-            sent += free
-            delivered += crowd.read().total()
-        elapsed, used = time.perf_counter() - began, cpu_time(process) - cpu
+        latency = crowd.send_alone(20)
+        cpu = cpu_time(process)
+        sent, delivered, elapsed = crowd.flood(seconds)
+        used = cpu_time(process) - cpu
         crowd.read_all(sent * number - delivered)
         assert len(set(crowd.got.values())) == 1, "somebody missed a message"
     return {
         "rate": delivered / elapsed,
         "per CPU second": delivered / used,
-        "latency": statistics.median(latencies),
+        "latency": latency,
         "memory": memory,
     }

@@ -8,9 +8,9 @@ from contextlib import closing
 
 import psutil
 
+from client.crowd import Crowd
 from tools.benchmark.contestants import all_servers
 from tools.benchmark.figures import print_table
-from tools.crowd import Crowd
 
 
 def stall(options: argparse.Namespace) -> None:

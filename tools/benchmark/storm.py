@@ -8,9 +8,9 @@ import sys
 import time
 from contextlib import closing
 
+from client.crowd import Crowd
 from tools.benchmark.contestants import OURS, ROOT, python
 from tools.benchmark.figures import print_table
-from tools.crowd import Crowd
 
 
 def storm(options: argparse.Namespace) -> None:

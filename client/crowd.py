@@ -1,17 +1,25 @@
 """Many clients in one thread that do next to nothing, so that the server is what is measured.
 
-They read raw bytes and count messages. A real client costs more than a fast server does.
+They read raw bytes and count messages. A real client costs more than a fast server does. As a
+program, with a process and so a core of its own, it measures a server and tells line by line what
+it knows so far, as JSON: ``python -P client/crowd.py PORT CLIENTS SECONDS``.
 """
 
+import argparse
 import base64
 import json
 import os
 import random
 import selectors
 import socket
+import statistics
 import string
+import sys
+import threading
 import time
 from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
 from itertools import cycle, islice
 
 from websockets.frames import Frame, Opcode
@@ -20,6 +28,8 @@ LENGTH = 120  # bytes of a message
 WORDS = 256  # different messages: the same again and again would compress too well
 FIRST_BYTE = b"\x81"
 DEADLINE = 60.0  # seconds
+WINDOW = 128  # messages that may be on their way: enough to keep any server busy
+PROGRESS = 0.1  # seconds
 
 
 class Crowd:
@@ -112,18 +122,59 @@ class Crowd:
         self.got += came
         return came
 
-    def read_all(self, number: int) -> None:
+    def read_all(self, number: int, within: float = DEADLINE) -> None:
         """Read until so many messages came to all together.
 
         Raises:
-            TimeoutError: If they have not come after a minute.
+            TimeoutError: If they have not come in time, in seconds.
         """
-        deadline = time.monotonic() + DEADLINE
+        deadline = time.monotonic() + within
         while number > 0:
-            number -= self.read().total()
+            number -= self.read(min(1.0, within)).total()
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{number} messages have not come after {DEADLINE:.0f} s")
+                raise TimeoutError(f"{number} messages have not come after {within:.0f} s")
         assert number == 0, f"{-number} messages more than were sent"
+
+    def send_alone(self, times: int, within: float = DEADLINE) -> float:
+        """Send a message and wait until all have it, several times.
+
+        Returns:
+            The median of how long that takes, in seconds.
+
+        Raises:
+            TimeoutError: If they do not have it in time, in seconds.
+        """
+        durations = []
+        for _ in range(times):
+            began = time.perf_counter()
+            self.send()
+            self.read_all(len(self.clients), within)
+            durations.append(time.perf_counter() - began)
+        return statistics.median(durations)
+
+    def flood(
+        self, seconds: float, on_progress: Callable[[int, float], None] = lambda *_: None
+    ) -> tuple[int, int, float]:
+        """Keep the server busy: a new message whenever one has come to all.
+
+        Args:
+            seconds: How long.
+            on_progress: Called now and then, with how many messages came, and in which time.
+
+        Returns:
+            How many messages were sent, how many came to all together, and in which time.
+        """
+        sent = delivered = 0
+        began = told = time.perf_counter()
+        while (now := time.perf_counter()) < began + seconds:
+            if now - told > PROGRESS:
+                told = now
+                on_progress(delivered, now - began)
+            free = WINDOW - sent + delivered // len(self.clients)
+            self.send(free)
+            sent += free
+            delivered += self.read(PROGRESS).total()
+        return sent, delivered, time.perf_counter() - began
 
     def stop_reading(self, client: socket.socket) -> None:
         """Let a client read nothing any more, without a goodbye."""
@@ -163,3 +214,41 @@ def count_compressed(data: bytes) -> tuple[int, bytes]:
         number += data[at] & 0x0F == Opcode.TEXT  # not the pings
         at += header + length
     return number, data[at:]
+
+
+def main() -> None:
+    """Measure a server, and print what is known so far, line by line."""
+    parser = argparse.ArgumentParser(description="Measure a server of this computer.")
+    parser.add_argument("port", type=int)
+    parser.add_argument("clients", type=int)
+    parser.add_argument("seconds", type=float)
+    options = parser.parse_args()
+    # Whoever wants to know holds the other end of our standard input, and we go when they do.
+    listening = threading.Thread(target=end_with_input, daemon=True)
+    listening.start()
+    try:
+        with closing(Crowd(options.port, options.clients)) as crowd:
+            crowd.send_alone(1, within=5)  # with the first one, everything is slower
+            alone = crowd.send_alone(5, within=5)
+
+            def tell(delivered: int, seconds: float, *, done: bool = False) -> None:
+                known = {"delivered": delivered, "seconds": seconds, "alone": alone, "done": done}
+                print(json.dumps(known), flush=True)
+
+            sent, delivered, seconds = crowd.flood(options.seconds, tell)
+            assert delivered <= sent * options.clients, "more messages came than were sent"
+            tell(delivered, seconds, done=True)
+            listening.join()  # who went now would disturb what the server still has to do
+    except (OSError, AssertionError) as error:  # a TimeoutError is an OSError
+        print(json.dumps({"error": str(error)}), flush=True)
+        listening.join()
+
+
+def end_with_input() -> None:
+    """End this process as soon as its standard input ends."""
+    sys.stdin.buffer.read()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
