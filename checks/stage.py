@@ -5,6 +5,7 @@ import gc
 import inspect
 import json
 import random
+import socket
 import weakref
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -322,6 +323,30 @@ class Person:
         """Be gone without a goodbye."""
         self._websocket.transport.abort()
         await asyncio.wait([self._reader])
+
+    @property
+    def port(self) -> int:
+        """The TCP port that this person's end of the connection has."""
+        return self._websocket.local_address[1]
+
+    def stop_reading(self, keep: int) -> None:
+        """Read no more, as a computer that is overloaded.
+
+        Args:
+            keep: How many bytes the operating system shall take in nevertheless.
+        """
+        self._keep(keep)
+        self._websocket.transport.pause_reading()
+
+    def read_on(self, keep: int) -> None:
+        """Read again, beginning with what has waited."""
+        if not self._websocket.transport.is_closing():
+            self._keep(keep)
+            self._websocket.transport.resume_reading()
+
+    def _keep(self, size: int) -> None:
+        own = self._websocket.transport.get_extra_info("socket")
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
 
     async def _read(self) -> None:
         try:

@@ -58,6 +58,7 @@ def galleries() -> Iterator[tuple[str, str]]:
     for number, exercise in enumerate(EXERCISES, 1):
         for part in ("server", "client"):
             yield f"{exercise}_{part}s", f"{number} {exercise.replace('_', ' ')}, {part}"
+    yield "scale_senders", "9 scale"
 
 
 def mistakes() -> list[tuple[str, str, str, str]]:

@@ -27,6 +27,7 @@ GALLERIES = {
     "dashboard_clients": "check_dashboard_client",
     "whiteboard_servers": "check_whiteboard",
     "whiteboard_clients": "check_whiteboard_client",
+    "scale_senders": "check_scale",
 }
 SHORT = 2.0  # seconds; what took no longer is tried a second time
 
