@@ -86,11 +86,10 @@ class SendingStage(Stage):
         for _ in range(number):
             text = f"{self.random.randbytes(8).hex()} {'x' * SIZE}"
             await person.send(text)
-            heard = (
-                lambda text=text: all(  # noqa: E731
-                    hearer.got[-1:] == [text] or not hearer.is_there for hearer in hearers
-                )
-            )
+
+            def heard(text: str = text) -> bool:
+                return all(h.got[-1:] == [text] or not h.is_there for h in hearers)
+
             in_time = await self.wait(heard, *hearers)
             for hearer in hearers:
                 if not hearer.is_there:

@@ -14,7 +14,6 @@ import selectors
 import socket
 import statistics
 import string
-import sys
 import threading
 import time
 from collections import Counter
@@ -246,7 +245,8 @@ def main() -> None:
 
 def end_with_input() -> None:
     """End this process as soon as its standard input ends."""
-    sys.stdin.buffer.read()
+    while os.read(0, 1_024):
+        pass
     os._exit(0)
 
 

@@ -17,6 +17,7 @@ from server.tracebacks import error_output
 if TYPE_CHECKING:
     from server.guest import Guest
     from server.joined import Joined
+    from server.process import ServerProcess
     from server.running import Server
 
 STYLE = (Path(__file__).parent / "card.css").read_text(encoding="utf-8")
@@ -195,6 +196,24 @@ class JoinedCard(Card):
         )
         # A browser keeps no cookie for a page of elsewhere within another, so no token either.
         self._page.show(links[0].address if links and not there.is_elsewhere else None)
+
+
+class ProcessCard(Card):
+    """A server in a process of its own, and whether it still runs."""
+
+    def __init__(self, server: "ServerProcess") -> None:
+        self._server = server
+        self._body = HTML()
+        super().__init__(f"{_server_title(server.exercise)} of another process", [self._body])
+        self.show()
+
+    def show(self) -> None:
+        """Show whether it runs."""
+        server = self._server
+        state = "running" if server.is_running else "stopped"
+        self.show_badge(state, state)
+        where = f"<p><code>{escape(server.url)}</code> · process {server.pid}</p>"
+        self._body.value = _body(where)
 
 
 def _server_title(exercise: str) -> str:

@@ -13,6 +13,7 @@ from server.connection import Handler
 from server.exercises import check_exercise, listed, load
 from server.joined import Joined, joined
 from server.link import Link
+from server.process import running as processes
 from server.running import EVERYWHERE, TLS, Background, Server, servers
 
 OTHER_PORT = 'Or choose another port, for example: await start("…", port=8799)'
@@ -129,9 +130,9 @@ async def pause_own() -> AsyncIterator[None]:
 
 
 async def stop() -> None:
-    """Stop every server of this kernel, and leave those it has joined."""
+    """Stop every server of this kernel and those in processes of its own; leave those it joined."""
     running = [server for server in servers.values() if server.is_running]
-    for server in [*running, *joined.values()]:
+    for server in [*running, *processes, *joined.values()]:
         await server.stop()
 
 
