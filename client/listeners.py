@@ -119,6 +119,7 @@ class Listeners:
         self._hall = Hall(send_to_all, kept=KEPT, compression=None, ping_interval=None)
         self.everybody = [Listener(name) for name in NAMES]
         self.told = 0
+        self._sends_nothing = False
         self._change = asyncio.Event()
         self._picture = HTML()
         self._button = Button(description="Dan stops reading")
@@ -142,6 +143,8 @@ class Listeners:
     async def stall(self, seconds: float = 4.0) -> None:
         """Let Dan stop reading for a while, and wait until all is as before.
 
+        If nobody hears anything at all, there is nothing to wait for: the card says so.
+
         Args:
             seconds: How long he does not read.
 
@@ -149,7 +152,11 @@ class Listeners:
             TimeoutError: If the others do not hear anything within ten seconds afterwards.
             Exception: Whatever the function that sends raises.
         """
-        await self.until(lambda: all(listener.heard for listener in self.everybody))
+        try:
+            await self.until(lambda: all(one.heard for one in self.everybody), within=2)
+        except TimeoutError:
+            self._sends_nothing = True
+            return
         self.dan.stop_reading()
         await asyncio.sleep(seconds)
         self.dan.read_on()
@@ -255,7 +262,9 @@ class Listeners:
     def _paint(self) -> None:
         now = self._loop.time()
         frozen = [one for one in self.others if one.times and now - one.times[-1] > GAP]
-        if frozen:
+        if self._sends_nothing:
+            self._card.show_badge("lost", "nobody hears anything: is the function still empty?")
+        elif frozen:
             self._card.show_badge("lost", "nobody hears anything")
         else:
             self._card.show_badge("running", f"{self.told} messages sent")
