@@ -59,7 +59,7 @@ class SendingStage(Stage):
     def read_on(self, person: Person) -> None:
         """Let somebody read again."""
         self._stalled.discard(person)
-        person.read_on(keep=2**20)
+        person.read_on()
 
     async def end_of(self, person: Person) -> ServerConnection:
         """Return the server's end of somebody's connection."""

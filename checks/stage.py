@@ -335,18 +335,14 @@ class Person:
         Args:
             keep: How many bytes the operating system shall take in nevertheless.
         """
-        self._keep(keep)
+        own = self._websocket.transport.get_extra_info("socket")
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, keep)
         self._websocket.transport.pause_reading()
 
-    def read_on(self, keep: int) -> None:
+    def read_on(self) -> None:
         """Read again, beginning with what has waited."""
         if not self._websocket.transport.is_closing():
-            self._keep(keep)
             self._websocket.transport.resume_reading()
-
-    def _keep(self, size: int) -> None:
-        own = self._websocket.transport.get_extra_info("socket")
-        own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
 
     async def _read(self) -> None:
         try:

@@ -4,9 +4,9 @@ import asyncio
 import inspect
 import socket
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, ClassVar
 
-from websockets.asyncio.server import ServerConnection, serve
+from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from server.ports import LOOPBACK
@@ -20,10 +20,13 @@ class Hall:
     """A server in this kernel that passes on what it hears, in the way that is tried out.
 
     Attributes:
+        is_measured: Whether one of them is measured now. The others rest meanwhile.
         members: The connections that are there.
         port: The TCP port it listens on.
         failure: Done when the function has raised something, and holds it.
     """
+
+    is_measured: ClassVar[bool] = False
 
     def __init__(self, send_to_all: SendToAll, *, kept: int = 0, **options: Any) -> None:
         """Take a function that sends to all.
@@ -42,6 +45,7 @@ class Hall:
         self.failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._send_to_all, self._kept, self._options = send_to_all, kept, options
         self._talking: set[asyncio.Task[None]] = set()
+        self._server: Server | None = None
 
     async def open(self) -> None:
         """Listen on a free port of this computer."""
@@ -62,8 +66,9 @@ class Hall:
     async def close(self) -> None:
         """Cut off everybody, and free the port."""
         self.hang_up()
-        self._server.close()
-        await self._server.wait_closed()
+        if self._server is not None:
+            self._server.close()
+            await self._server.wait_closed()
 
     async def say(self, text: str) -> None:
         """Send a text to all, in the way that is tried out."""

@@ -136,8 +136,9 @@ class Ladder:
 
     async def _measure(self, rung: Rung, send_to_all: SendToAll, options: dict[str, Any]) -> None:
         hall = Hall(send_to_all, **options)
-        await hall.open()
+        Hall.is_measured = True
         try:
+            await hall.open()
             async with crowd_of(hall.port, rung.clients, self.seconds) as known:
                 following = asyncio.ensure_future(self._follow(rung, known))
                 try:
@@ -150,6 +151,7 @@ class Ladder:
                     following.cancel()
                     hall.hang_up()  # first: who sends to clients that are gone is told off
         finally:
+            Hall.is_measured = False
             await hall.close()
 
     async def _follow(self, rung: Rung, known: AsyncIterator[dict[str, Any]]) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import json
 import socket
 from collections import deque
-from contextlib import suppress
 from html import escape
 from itertools import pairwise
 from pathlib import Path
@@ -63,7 +62,8 @@ class Listener:
         """Connect, and find out which of the server's connections is the other end."""
         url = f"ws://{LOOPBACK}:{hall.port}"
         self.websocket = await connect(url, compression=None, proxy=None, ping_interval=None)
-        self._keep(KEPT)
+        own = self.websocket.transport.get_extra_info("socket")
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, KEPT)
         address = self.websocket.local_address[:2]
         async with asyncio.timeout(5):
             while self.at_the_server is None:
@@ -88,13 +88,7 @@ class Listener:
         """Read again, beginning with what has waited."""
         self.reads = True
         if self.websocket is not None and not self.websocket.transport.is_closing():
-            self._keep(2**20)  # or it would take him long to catch up
             self.websocket.transport.resume_reading()
-
-    def _keep(self, size: int) -> None:
-        """Say how many bytes the system shall keep for this client."""
-        own = self.websocket.transport.get_extra_info("socket")
-        own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
 
 
 class Listeners:
@@ -217,8 +211,7 @@ class Listeners:
             for listener in self.everybody:
                 if listener.websocket is not None:
                     listener.websocket.transport.abort()
-            with suppress(AttributeError):  # it never came to open()
-                await self._hall.close()
+            await self._hall.close()
             forget(self)
             self._card.show_badge("stopped", "stopped")
             self._button.disabled = True
@@ -228,11 +221,21 @@ class Listeners:
         """Send a message to all at each beat. Whoever waits for one of them misses beats."""
         due = self._loop.time()
         while True:
+            await self._rest()
             message = {"type": "tick", "number": self.told + 1, "content": "x" * SIZE}
             await self._hall.say(json.dumps(message))
             self.told += 1
             due = max(due + BEAT, self._loop.time())
             await asyncio.sleep(due - self._loop.time())
+
+    async def _rest(self) -> None:
+        """Wait while something is measured, which this would disturb. The picture stands still."""
+        began = self._loop.time()
+        while Hall.is_measured:
+            await asyncio.sleep(BEAT)
+        rested = self._loop.time() - began
+        for listener in self.everybody:
+            listener.times = deque((t + rested for t in listener.times), listener.times.maxlen)
 
     async def _listen(self, listener: Listener) -> None:
         assert listener.websocket is not None and listener.at_the_server is not None
@@ -256,7 +259,8 @@ class Listeners:
 
     async def _keep_painting(self) -> None:
         while True:  # time goes on even if nothing comes
-            self._painter.changed()
+            if not Hall.is_measured:
+                self._painter.changed()
             await asyncio.sleep(0.2)
 
     def _paint(self) -> None:
