@@ -47,7 +47,10 @@ class ServerProcess:
             async with asyncio.timeout(START_SECONDS):
                 await self._listening.wait()
         except TimeoutError:
-            await self.stop()
+            pass
+        finally:
+            if not self.url:
+                await self.stop()
         if not self.url:
             words = "\n".join(self._said) or "It said nothing."
             raise RuntimeError(f"The {self.exercise} server did not start. {words}")
