@@ -7,8 +7,8 @@ others, and tells everything it shares in one message, again after each change::
 
 ``key`` is a random text of that kernel: by it, a learner whose line has dropped is known again, and
 nobody else can change their row. The answer is ``shared {username}``, the name as the teacher sees
-it. ``stop_sharing {key}`` takes the learner off the map; the answer is ``stopped {message}``. Such a
-connection is no client of the exercise.
+it. ``stop_sharing {key}`` takes the learner off the map; the answer is ``stopped {message}``.
+Such a connection is no client of the exercise.
 """
 
 from collections.abc import Mapping
