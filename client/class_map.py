@@ -137,7 +137,7 @@ def table(columns: Sequence[Column], rows: Sequence[Row], everybody: Sequence[in
     )
     return (
         f'<table><thead><tr><th scope="col">Name</th>{heads}</tr>'
-        f'<tr class="course-everybody"><th scope="row">have passed it all</th>{counts}</tr></thead>'
+        f'<tr class="course-everybody"><th scope="row">passed all</th>{counts}</tr></thead>'
         f"<tbody>{lines}</tbody></table>"
     )
 
