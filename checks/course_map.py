@@ -37,19 +37,26 @@ class Stop:
 
     Attributes:
         file: Its file name.
+        exercise: The name under which progress is kept.
         number: Its number in the course, as its title says it.
         title: Its title, without the number.
         minutes: How long it takes.
         passed: How many of its criteria the learner has met.
-        criteria: How many there are; 0 if it has none.
+        titles: What can pass in it: its criteria, or the questions of the quiz.
     """
 
     file: str
+    exercise: str
     number: str
     title: str
     minutes: str
     passed: int
-    criteria: int
+    titles: tuple[str, ...]
+
+    @property
+    def criteria(self) -> int:
+        """How many criteria it has."""
+        return len(self.titles)
 
     @property
     def is_done(self) -> bool:
@@ -128,6 +135,21 @@ def criteria_of(sources: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(title for criteria in every for title in criteria.titles))
 
 
+def quiz_questions() -> tuple[str, ...]:
+    """Return the questions of both rounds of the quiz: each one counts that was answered right."""
+    from client.questions import read_questions
+    from client.quiz import HERE, ROUNDS
+
+    return tuple(q.text for file in ROUNDS.values() for q in read_questions(HERE / file))
+
+
+def of_the_course(progress: Progress) -> dict[str, list[str]]:
+    """Return the titles of what has passed, by exercise, as far as this course has them."""
+    stops = CourseMap(ROOT / "notebooks").stops
+    met = {s.exercise: [t for t in s.titles if t in progress.get(s.exercise, {})] for s in stops}
+    return {exercise: titles for exercise, titles in met.items() if titles}
+
+
 def _progress() -> tuple[Progress, str]:
     """Return what the learner has passed, and words about the file that keeps it."""
     try:
@@ -144,15 +166,18 @@ def _stop(path: Path, progress: Progress) -> Stop:
     number, _, exercise = path.stem.partition("_")
     text = cells[0][1] if cells else ""
     title, minutes = TITLE.search(text), MINUTES.search(text)
-    criteria = criteria_of(source for kind, source in cells if kind == "code")
+    titles = tuple(criteria_of(source for kind, source in cells if kind == "code"))
+    if exercise == "quiz":
+        titles = quiz_questions()
     met = progress.get(exercise, {})
     return Stop(
         file=path.name,
+        exercise=exercise,
         number=(title and title[1]) or number.lstrip("0") or "0",
         title=title[2] if title else exercise.replace("_", " ").capitalize(),
         minutes=f"{minutes[1]} min" if minutes else "",
-        passed=len(set(criteria) & met.keys()) if criteria else len(met),
-        criteria=len(criteria),
+        passed=len(set(titles) & met.keys()) if titles else len(met),
+        titles=titles,
     )
 
 

@@ -17,6 +17,7 @@ from client.listeners import Listeners
 from client.notifications import NotificationsClient
 from client.quiz import Quiz
 from client.race import Race
+from client.sharing import Sharing, share_progress
 from client.teacher import TeacherView
 from client.typing_indicator import TypingIndicatorClient
 from client.whiteboard import WhiteboardClient
@@ -35,11 +36,13 @@ __all__ = [
     "NotificationsClient",
     "Quiz",
     "Race",
+    "Sharing",
     "TeacherView",
     "TypingIndicatorClient",
     "WhiteboardClient",
     "Wire",
     "close_all",
     "close_button",
+    "share_progress",
     "side_by_side",
 ]

@@ -101,6 +101,7 @@ class Quiz:
         """
         self.name, path = _find(questions)
         self.questions = read_questions(path)
+        self._counts = path.parent == HERE  # a quiz of one's own is no progress in the course
         self.result: Result | None = None
         self._seed = learner() if seed is None else seed
         self._attempt = 0
@@ -170,6 +171,8 @@ class Quiz:
             lessons = tuple(dict.fromkeys(question.lesson for question in wrong))
             total = len(self.questions)
             self.result = Result(total - len(wrong), total, lessons)
+            if self._counts:
+                _remember([q for q in self.questions if q not in wrong])
             for order, view in zip(self._orders, self.views, strict=True):
                 view.marks = [{"right": answer.right, "why": answer.why} for answer in order]
             self._paint()
@@ -284,6 +287,14 @@ class OneQuestion:
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         return mimebundle(self, self._card.widget, **kwargs)
+
+
+def _remember(right: list[Question]) -> None:
+    """Note which questions were answered right: that is progress, as a check that passes is."""
+    # Not before it is needed: the checks take a moment.
+    from checks.progress import remember
+
+    remember({"quiz": [question.text for question in right]})
 
 
 def learner() -> str:

@@ -10,6 +10,7 @@ from uuid import uuid4
 import psutil
 from ipywidgets import HTML, Box, Button, Dropdown, HBox, Layout, Widget
 
+from client.class_map import ClassMap
 from client.field import Field, call_on
 from client.widget import forget, remember
 from server import Server
@@ -33,6 +34,7 @@ class TeacherView:
         received_rate: Messages that clients sent, in the last second.
         sent_rate: Messages that the server sent, in the last second, each counted once a client.
         rows: What the table shows: who, kind, address, since when, how many bytes behind.
+        class_map: Who shares their progress, and how far they are.
         failure: What a button raised last, or None.
     """
 
@@ -68,6 +70,7 @@ class TeacherView:
 
     def _build(self) -> list[Widget]:
         self._figures, self._people = HTML(), HTML()
+        self.class_map = ClassMap(self._server, self._button)
         self.field = Field(
             self._loop,
             self._run,
@@ -97,6 +100,7 @@ class TeacherView:
             _row(self.field, self.say_button),
             _row(self.choice, self.drop_button, self.drop_all_button),
             _row(self.pause_button, self.clear_button),
+            self.class_map.widget,
         ]
 
     # What it can do, by hand or driven from code.
@@ -207,6 +211,7 @@ class TeacherView:
             }
         )
         self._people.value = table(self.rows)
+        self.class_map.paint()
         self._offer(guests)
         self.pause_button.description = "Go on" if server.is_paused else "Pause"
         self.pause_button.disabled = not server.is_running

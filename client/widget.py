@@ -345,12 +345,17 @@ def forget(client: Closable) -> None:
     _open.discard(client)
 
 
+def note_open(client: Closable) -> None:
+    """Note that a client is open, so that `close_all` closes it."""
+    _open.add(client)
+
+
 def remember(client: Closable) -> None:
     """Note which cell made a client. When that cell runs again, its former clients are closed.
 
     Otherwise each run would leave one more connection behind that nobody can see.
     """
-    _open.add(client)
+    note_open(client)
     shell = get_ipython()
     parent = shell.get_parent() if shell and hasattr(shell, "get_parent") else None
     cell = ((parent or {}).get("metadata") or {}).get("cellId")

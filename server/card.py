@@ -163,11 +163,13 @@ class ServerCard(Card):
 class JoinedCard(Card):
     """Which other kernel runs the server, and whether it still does."""
 
-    def __init__(self, joined: "Joined") -> None:
+    def __init__(self, joined: "Joined", offer: Widget | None = None) -> None:
+        """Make one for a server, with what else there is to say on it, if anything."""
         self._joined = joined
         self._body = HTML()
         self._page = InlinePage(joined.exercise)
-        super().__init__(_server_title(joined.exercise), [self._body, self._page.widget])
+        body = [self._body, *([offer] if offer else []), self._page.widget]
+        super().__init__(_server_title(joined.exercise), body)
         self.show()
 
     def show(self) -> None:

@@ -32,6 +32,7 @@ class Guest(Connection):
 
     traffic: Traffic
     room_is_open: asyncio.Event
+    is_client = True  # of the exercise; who shares their progress is none
     _is_counted = False
     _held: Any = None  # a message that came while the server was paused
 
@@ -43,6 +44,12 @@ class Guest(Connection):
         """End the connection and its handler at once. Does nothing if both have ended."""
         if hasattr(self, "transport"):  # or else the TLS handshake, which has a deadline, goes on
             super().cut_off()
+
+    def stay_outside(self) -> None:
+        """Take no part in the exercise: it is not counted, and goes on while that is paused."""
+        self.is_client = False
+        self.traffic, self.room_is_open = Traffic(), asyncio.Event()
+        self.room_is_open.set()
 
     def count(self) -> None:
         """Count what is sent from now on. It costs a little, so it begins when somebody looks."""

@@ -26,6 +26,7 @@ class Joined:
         self.about: dict[str, Any] | None = about
         self.left_out = False
         self._card: Any = None
+        self._sharing: Any = None
         self._watch: asyncio.Task[None] | None = None
 
     @property
@@ -49,6 +50,8 @@ class Joined:
         """Take part no longer. The server goes on: it belongs to another kernel."""
         if self._watch is not None:
             self._watch.cancel()
+        if self._sharing is not None:
+            self._sharing.close()
         place = self.link.host, self.link.port
         if joined.get(place) is self:
             del joined[place]
@@ -63,6 +66,16 @@ class Joined:
             self._card.show()
             await asyncio.sleep(every)
 
+    def _offer_to_share(self) -> Any:
+        """Return what lets a learner share their progress; None if this is no class."""
+        if not (self.is_elsewhere or (self.about and self.about.get("class"))):
+            return None
+        # The one thing that a server's card has of a client: here is where a learner joins.
+        from client.sharing import sharing_with
+
+        self._sharing = sharing_with(self.url)
+        return self._sharing.widget
+
     def __repr__(self) -> str:
         return f"<{self.exercise} server of another kernel at {self.link.public.url}>"
 
@@ -70,6 +83,6 @@ class Joined:
         from server.card import JoinedCard, mimebundle
 
         if self._card is None:
-            self._card = JoinedCard(self)
+            self._card = JoinedCard(self, self._offer_to_share())
             self._watch = asyncio.create_task(self._keep_looking())
         return mimebundle(self, self._card.widget, **kwargs)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qs, urlsplit
 
 EXAMPLE = "http://192.168.1.20:8762/?token=…"
+PROGRESS = "/progress"  # the path where learners share what they have passed
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,11 @@ class Link:
         return f"{'wss' if self.secure else 'ws'}://{self.place}" + (
             f"/{self._query}" if self.token else ""
         )
+
+    @property
+    def progress(self) -> str:
+        """Where a learner shares what they have passed; it holds the token."""
+        return f"{'wss' if self.secure else 'ws'}://{self.place}{PROGRESS}{self._query}"
 
     @property
     def page(self) -> str:

@@ -20,11 +20,12 @@ from websockets.protocol import State
 
 from server.addresses import own_addresses
 from server.certificate import Certificate, CertificateFiles, fingerprint_of, trust
+from server.class_progress import ClassProgress
 from server.connection import GRACE, Connection, Handler, Replaced
 from server.door import Door, is_handshake, keep_token, respond
 from server.guest import Guest, Traffic
 from server.jupyter import proxy_token
-from server.link import Link
+from server.link import PROGRESS, Link
 from server.messages import Message, encode
 from server.outgoing import UNREAD_LIMIT
 from server.ports import LOOPBACK
@@ -56,6 +57,7 @@ class Server:
         host: Where it listens: on this computer alone, or in every network that it is in.
         tls: Whether it encrypts, or the files of the certificate with which it does.
         longest_message: In bytes; a longer one closes its connection with code 1009.
+        class_progress: What those have passed who share it.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class Server:
         self.port = 0
         self.failure: Exception | None = None  # what the handler raised last
         self.parks = True  # whether a connection whose handler raised waits for the next one
+        self.class_progress = ClassProgress()
         self._door = Door(origins)
         self._token = secrets.token_urlsafe(16)  # the same as long as this kernel lives
         self._fingerprint = ""
@@ -124,8 +127,9 @@ class Server:
 
     @property
     def connections(self) -> set[ServerConnection]:
-        """The connections that are open now."""
-        return self._websockets.connections if self._websockets else set()
+        """The connections of the exercise's clients that are open now."""
+        connections = self._websockets.connections if self._websockets else set()
+        return {guest for guest in connections if guest.is_client}
 
     @property
     def begun(self) -> list[Connection]:
@@ -306,6 +310,9 @@ class Server:
 
     async def _converse(self, websocket: Guest) -> None:
         """Run the handler on one connection, and its successors when it is replaced."""
+        if not websocket.is_client:
+            await self.class_progress.converse(websocket)
+            return
         if self._traffic.lookers:
             websocket.count()
         self._show()
@@ -347,7 +354,7 @@ class Server:
         except Exception as error:
             self._report(error)
 
-    def _answer_request(self, websocket: ServerConnection, request: Request) -> Response | None:
+    def _answer_request(self, websocket: Guest, request: Request) -> Response | None:
         peer = websocket.remote_address
         if refused := self._door.refusal(request, peer[0] if peer else "", self.port):
             response = websocket.respond(refused.status, refused.reason + "\n")
@@ -359,6 +366,8 @@ class Server:
         brought = self._door.brought(request)
         self._door.hide_tokens(request)
         if is_handshake(request):
+            if request.path.partition("?")[0] == PROGRESS:
+                websocket.stay_outside()
             return None
         if brought and request.path.startswith("/?"):
             return keep_token(

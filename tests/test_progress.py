@@ -10,6 +10,9 @@ import pytest
 
 from checks import check_handshake, check_masking, course_map
 from checks.progress import progress_file, read, remember
+from client import Quiz
+from client.quiz import HERE
+from tests.test_quiz import answer_all
 from tests.test_start_here import digest, encoded
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -50,6 +53,24 @@ async def test_what_passes_is_remembered_and_shown_on_the_map(kept):
     assert [stop.file for stop in course_map().stops] == files
     kept.unlink()
     assert stop("0").words == "0 of 5"
+
+
+def test_the_quiz_counts_and_one_of_your_own_does_not(kept, tmp_path):
+    for questions, right in (("lesson", 4), ("lesson", 2), ("exercises", 16)):
+        quiz = Quiz(questions, seed=1)
+        answer_all(quiz, right)
+        assert quiz.check().score == right
+        # What was right once counts, also after another try that went worse.
+        assert stop("8").words == ("4 of 21" if questions == "lesson" else "20 of 21")
+    mine = tmp_path / "lesson.toml"
+    mine.write_text((HERE / "quiz_lesson.toml").read_text("utf-8").replace("?", "??"), "utf-8")
+    quiz = Quiz(mine)
+    answer_all(quiz, 5)
+    quiz.check()
+    assert len(read(kept)["quiz"]) == 20
+    answer_all(quiz := Quiz("lesson", seed=1), 5)
+    quiz.check()
+    assert stop("8").words == "✓ done"
 
 
 @pytest.mark.parametrize(

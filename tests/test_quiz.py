@@ -148,7 +148,7 @@ def test_the_notebook_asks_what_the_file_asks():
         assert f"### {number} · {question.text}" in lines
         assert f"quiz.question({number})" in lines
     count = len(read_questions(HERE / ROUNDS["exercises"]))
-    assert {15: "Fifteen"}[count] + " questions from the exercises" in " ".join(lines)
+    assert {16: "Sixteen"}[count] + " questions from the exercises" in " ".join(lines)
 
 
 @FILES
@@ -308,7 +308,7 @@ async def test_the_verdict_of_each_score_by_clicks_that_come_from_another_thread
         assert [mark["right"] for mark in view.marks].index(True) == right_place(quiz, view.number)
 
 
-@pytest.mark.parametrize(("score", "verdict"), [(15, "expert"), (9, "good"), (8, "review")])
+@pytest.mark.parametrize(("score", "verdict"), [(16, "expert"), (10, "good"), (9, "review")])
 def test_the_verdict_of_a_longer_round_goes_by_the_share(score, verdict):
     quiz = Quiz("exercises", seed=4)
     answer_all(quiz, right=score)

@@ -9,6 +9,11 @@ from server.addresses import own_addresses
 from tests.lab import expect
 
 START = 'from server import start\n\nserver = await start("chat", host="0.0.0.0")\nserver'
+JOIN = 'from server import start\n\nserver = await start("chat")\nserver'
+CHECK = (
+    "from checks import check_masking\n\n"
+    "await check_masking(lambda payload, key: bytes(b ^ key[n % 4] for n, b in enumerate(payload)))"
+)
 VIEW = (
     "from client import ChatClient, TeacherView\n\n"
     'ada = ChatClient(server, "Ada")\nTeacherView(server)'
@@ -68,6 +73,36 @@ def test_a_page_by_the_join_link_and_the_teachers_view(lab, open_notebook, brows
     for page in (phone, stranger):
         page.context.close()
     assert notebook.errors() == []
+
+
+def test_a_learner_shares_what_passes_and_the_teachers_map_fills(lab, open_notebook):
+    teacher = open_notebook(lab.write_notebook("notebooks/teacher.ipynb", [START, VIEW]))
+    teacher.run_all()
+    map_ = teacher.output(1).locator(".course-class")
+    expect(map_).to_contain_text("Nobody shares their progress")
+    learner = open_notebook(lab.write_notebook("notebooks/learner.ipynb", [JOIN, CHECK]))
+    learner.run_cell(0)
+    card = learner.output(0)
+    expect(card).to_contain_text("Nothing is sent before you press Share")
+    # The name goes along with the click, also if that comes right after the last letter.
+    card.get_by_placeholder("Your name").press_sequentially("<i>Ada</i>")
+    card.get_by_role("button", name="Share", exact=True).click()
+    expect(card).to_contain_text("your teacher sees you as <i>Ada</i>")
+    row = map_.get_by_role("row", name="<i>Ada</i>")
+    started = row.locator("td").first
+    expect(started).to_have_text("0/5")
+    learner.run_cell(1)
+    expect(started).to_have_text("3/5")
+    expect(card).to_contain_text("that 3 checks passed")
+    expect(teacher.output(0)).to_contain_text("running · 1 connected")  # that is the teacher's own
+    map_.get_by_role("button", name="Hide the map").click()
+    expect(map_.get_by_role("table")).to_have_count(0)
+    map_.get_by_role("button", name="Show the map of the class").click()
+    card.get_by_role("button", name="Stop").click()
+    expect(map_).to_contain_text("Nobody shares their progress")
+    expect(card.get_by_role("button", name="Share", exact=True)).to_be_visible()
+    assert teacher.errors() == [] and learner.errors() == []
+    assert teacher.complaints == [] and learner.complaints == []
 
 
 def label_of(view, name: str) -> str:

@@ -59,7 +59,7 @@ def test_the_whole_notebook_runs_and_its_questions_can_be_answered(open_notebook
     checked = notebook.page.locator(".course-question input:checked")
     expect(checked).to_have_count(2)
     round_two = notebook.output('Quiz("exercises")')
-    expect(round_two.get_by_role("group")).to_have_count(15)
+    expect(round_two.get_by_role("group")).to_have_count(16)
 
 
 def test_answering_by_mouse_and_by_keyboard_in_both_themes(lab, open_notebook):
