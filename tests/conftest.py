@@ -37,9 +37,16 @@ def free_port() -> int:
         return free.getsockname()[1]
 
 
+@pytest.hookimpl(trylast=True)  # when all tests in the browser are marked as such
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the tests that run in processes of their own come last: by then they are done."""
-    items.sort(key=is_beside)  # in each of the two groups, the order stays
+    """Let the tests in the browser come first, while nothing runs beside; and those that run in
+    processes of their own last: by then they are done.
+    """
+    items.sort(key=lambda item: (is_beside(item), not is_in_browser(item)))  # else, the order stays
+
+
+def is_in_browser(item: pytest.Item) -> bool:
+    return item.get_closest_marker("browser") is not None
 
 
 def is_beside(item: pytest.Item) -> bool:
@@ -69,7 +76,7 @@ def started_beside(request: pytest.FixtureRequest) -> "Iterator[dict[object, Fut
 @pytest.fixture(autouse=True)
 def begun(request: pytest.FixtureRequest) -> None:
     """Start what runs beside others as soon as no browser needs the computer any more."""
-    if request.node.get_closest_marker("browser") is None:
+    if not is_in_browser(request.node):
         request.getfixturevalue("started_beside")
 
 

@@ -23,6 +23,8 @@ def seed():
     random.seed(number)
 
 
+# Not in tests/browser: while the browser of those tests is open, `asyncio.run` raises.
+@pytest.mark.browser
 async def test_the_teachers_view_is_right_whoever_comes_and_goes(seed):
     record = await rehearse(5, students=12, pages=4)
     assert record.wrong == []
