@@ -97,13 +97,16 @@ class ServerProcess:
 
 # Those of this process, so that `stop` ends them. As with servers, names get overwritten.
 running: set[ServerProcess] = set()
+# Which cell of a notebook made which, and in which of its runs.
+_made_by_cell: dict[str, tuple[int, list[ServerProcess]]] = {}
 
 
 async def start_process(exercise: str, *, via: str | None = None) -> ServerProcess:
     """Start a server of the course in a process of its own, on a port that is free.
 
     It is what ``python -m server EXERCISE --port 0`` starts in a terminal. It ends when you
-    ``stop()`` it, when the notebook closes everything, and when this kernel ends, however that is.
+    ``stop()`` it, when the cell that started it runs again, when the notebook closes everything,
+    and when this kernel ends, however that is.
 
     Args:
         exercise: The name of an exercise, such as "chat".
@@ -114,6 +117,7 @@ async def start_process(exercise: str, *, via: str | None = None) -> ServerProce
         RuntimeError: If it does not start; the text says what it said.
     """
     check_exercise(exercise)
+    made = await _made_in_this_run()
     command = [sys.executable, "-m", "server.child", exercise, "--port", "0"]
     if via is not None:
         command += ["--via", via]
@@ -126,5 +130,27 @@ async def start_process(exercise: str, *, via: str | None = None) -> ServerProce
     )
     server = ServerProcess(exercise, process)
     running.add(server)
+    made.append(server)
     await server.wait_until_it_listens()
     return server
+
+
+async def _made_in_this_run() -> list[ServerProcess]:
+    """Return the processes that this run of a cell has started; those of the run before end.
+
+    Otherwise each run would leave one more behind that nobody can see.
+    """
+    from IPython import get_ipython  # Only a notebook has cells.
+
+    shell = get_ipython()
+    parent = shell.get_parent() if shell and hasattr(shell, "get_parent") else None
+    cell = ((parent or {}).get("metadata") or {}).get("cellId")
+    if cell is None:
+        return []
+    count, made = _made_by_cell.get(cell, (None, []))
+    if count != shell.execution_count:
+        for former in made:
+            await former.stop()
+        made = []
+        _made_by_cell[cell] = shell.execution_count, made
+    return made

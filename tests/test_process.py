@@ -13,6 +13,7 @@ from websockets.exceptions import ConnectionClosed
 from server import start_process, stop
 from server.process import running
 from tests.wire import within
+from tools.kernel import Kernel
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -49,6 +50,18 @@ async def test_one_that_is_killed_is_shown_as_ended():
         while "stopped" not in server._card._head.value:
             await asyncio.sleep(0.01)
     await server.stop()
+
+
+async def test_a_cell_that_runs_again_ends_those_that_it_started_before():
+    make = (
+        "from server import start_process\n"
+        "made = [await start_process('counter'), await start_process('counter')]\n"
+        "everybody = globals().get('everybody', []) + made\n"
+        "[server.is_running for server in everybody]"
+    )
+    async with Kernel() as book:
+        assert await book.run("start", make) == "[True, True]"
+        assert await book.run("start", make) == "[False, False, True, True]"
 
 
 async def test_what_cannot_start_says_why():

@@ -151,6 +151,19 @@ def whiteboard(notebook: Notebook) -> str:
     return cell
 
 
+def scale(notebook: Notebook) -> str:
+    """Climb the whole ladder."""
+    cell = "ladder = Ladder(clients=100"
+    for part in (cell, "def one_after_another", "def gathered", "import broadcast"):
+        notebook.run_cell(part)
+    notebook.run_cell("await ladder.climb(broadcast)")
+    notebook.run_cell("broadcast, compression=None")
+    for part in ("def one_write_per_turn", "OURS = {", "clients=1_000"):
+        notebook.run_cell(part)
+    expect(notebook.output(cell)).to_contain_text("6 rungs")
+    return cell
+
+
 HOUSE = """
 from math import cos, sin
 
@@ -176,6 +189,7 @@ SCENES = {
     "06_dashboard": dashboard,
     "07_whiteboard": whiteboard,
     "08_quiz": quiz,
+    "09_scale": scale,
 }
 
 
