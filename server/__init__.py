@@ -11,6 +11,16 @@ In a notebook::
 from server.joined import Joined
 from server.launch import join, start, stop
 from server.ports import PortTaken
+from server.redis_process import RedisProcess, start_redis
 from server.running import Server
 
-__all__ = ["Joined", "PortTaken", "Server", "join", "start", "stop"]
+__all__ = [
+    "Joined",
+    "PortTaken",
+    "RedisProcess",
+    "Server",
+    "join",
+    "start",
+    "start_redis",
+    "stop",
+]
