@@ -146,7 +146,8 @@ def _in_words(error: Exception, via: Via) -> Exception:
                 "`await start_redis()`, in a terminal with `redis-server`."
             )
         case _:
-            return Away(f"{at} cannot be reached: {str(error)[:200] or type(error).__name__}.")
+            said = str(error)[:200].rstrip(".") or type(error).__name__
+            return Away(f"{at} cannot be reached: {said}. Is it a Redis, and does it still run?")
 
 
 def is_refused(error: BaseException | None) -> bool:

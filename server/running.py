@@ -178,7 +178,7 @@ class Server:
         servers[self.port, self.exercise] = self
         if self.via is not None:
             try:
-                await self._enter_shared()
+                await self.meet(self.via)
             except BaseException:
                 await self.stop()
                 raise
@@ -205,17 +205,18 @@ class Server:
         await self._leave_shared()
         self._show()
 
-    async def meet(self, via: Via | None) -> None:
+    async def meet(self, via: Via) -> None:
         """Share the room with other processes elsewhere from now on. Nobody is disconnected.
 
         Raises:
             ConnectionError: If that Redis cannot be reached.
             ValueError: If it does not let us in.
         """
-        await self._leave_shared()
-        self.via = via
-        if via is not None:
-            await self._enter_shared()
+        shared = Shared(via, self.exercise, self._hear_of_others)
+        await shared.connect()
+        await self._leave_shared()  # not before: if the new one is not there, the former stays
+        self.via, self.shared = via, shared
+        await shared.open(self.room)
         self._show()
 
     async def move(self, host: str, tls: TLS) -> None:
@@ -362,16 +363,6 @@ class Server:
                 await _first_of(next_handler.wait(), websocket.wait_closed())
         finally:
             self._show()
-
-    async def _enter_shared(self) -> None:
-        shared = Shared(self.via, self.exercise, self._hear_of_others)
-        shared.use(self.room)
-        try:
-            await shared.open()
-        except BaseException:
-            await shared.close()
-            raise
-        self.shared = shared
 
     async def _leave_shared(self) -> None:
         shared, self.shared = self.shared, None

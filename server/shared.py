@@ -104,22 +104,28 @@ class Shared:
 
     # What a server does with it.
 
-    async def open(self) -> None:
-        """Meet the others, and learn what they know.
+    async def connect(self) -> None:
+        """Connect with Redis.
 
         Raises:
-            ConnectionError: If the Redis cannot be reached.
+            ConnectionError: If it cannot be reached.
             ValueError: If it does not let us in.
         """
         from server.channel import Channel  # Only who shares a room needs Redis.
 
-        self._channel = Channel(self.via, self.via.channel(self._exercise))
-        await self._channel.connect()
+        channel = Channel(self.via, self.via.channel(self._exercise))
+        await channel.connect()
+        self._channel = channel
+
+    async def open(self, room: "Room | None") -> None:
+        """Meet the others, and learn what they know; :meth:`connect` comes first."""
+        self.use(room)
         self._greet()
         self._line = asyncio.create_task(self._keep_line())
         # Whoever spoke before it knows of the others would speak beside them.
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._all_greeted.wait(), GREETING)
+            async with asyncio.timeout(GREETING):
+                await self._all_greeted.wait()
 
     async def close(self) -> None:
         """Say goodbye to the others. Their room goes on, and so does this process's own."""
@@ -226,7 +232,9 @@ class Shared:
                 await self._channel.connect()
                 return
             except (ConnectionError, ValueError) as error:
-                self.failure = str(error)
+                if str(error) != self.failure:
+                    self.failure = str(error)
+                    self._on_change(None)
             self._forget_silent()
 
     def _regain(self) -> None:
@@ -251,8 +259,10 @@ class Shared:
         """Publish what is in the queue, all that one turn of the event loop brought at once."""
         due = self._now()
         while True:
+            # Not wait_for(): in Python 3.11 it may take a cancellation for the event, and go on.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._something.wait(), max(0, due - self._now()))
+                async with asyncio.timeout_at(due):
+                    await self._something.wait()
             self._something.clear()
             if self._now() >= due:
                 self._beat(late=self._now() - due)
