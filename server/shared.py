@@ -93,6 +93,7 @@ class Shared:
         self._room: Room | None = None
         self._channel: Channel | None = None
         self._line: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []  # that hear and speak on it
         self._queue: deque[str | object] = deque()
         self._waiting = 0  # bytes of what is said in the queue
         self._something = asyncio.Event()
@@ -131,9 +132,7 @@ class Shared:
         """Say goodbye to the others. Their room goes on, and so does this process's own."""
         if self._back is not None:
             self._back.cancel()
-        if self._line is not None:
-            self._line.cancel()
-            await asyncio.wait([self._line])
+        await end(*self._tasks, *filter(None, [self._line]))
         if self._channel is not None:
             if not self.failure:
                 self._queue.append('{"bye": true}')
@@ -195,13 +194,9 @@ class Shared:
     async def _keep_line(self) -> None:
         """Hear and speak, and connect again whenever the line breaks."""
         while True:
-            tasks = [asyncio.create_task(self._hear()), asyncio.create_task(self._speak())]
-            try:
-                ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+            self._tasks = [asyncio.create_task(self._hear()), asyncio.create_task(self._speak())]
+            ended, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+            await end(*self._tasks)
             error = next(iter(ended)).exception()
             if not isinstance(error, ConnectionError):
                 logger.error("A mistake of the course, in the line to Redis", exc_info=error)
@@ -390,6 +385,18 @@ class Shared:
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
+
+
+async def end(*tasks: asyncio.Task[None]) -> None:
+    """Cancel tasks until they have ended.
+
+    Once may not do: redis-py awaits with `asyncio.wait_for`, which in Python 3.11 loses a
+    cancellation that comes in the same moment as what it waits for.
+    """
+    while going := [task for task in tasks if not task.done()]:
+        for task in going:
+            task.cancel()
+        await asyncio.wait(going, timeout=0.1)
 
 
 def read_post(data: bytes) -> tuple[str, list[Any]]:

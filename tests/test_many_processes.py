@@ -183,7 +183,7 @@ async def test_connect_counts_all_and_gives_each_guest_a_number(quick):
             await hear_until(ben, type="user_joined", client_count=2)
             await hear_until(ann, type="user_joined", client_count=2)
             # The line breaks without a goodbye, as if its process were killed.
-            two.shared._line.cancel()
+            await shared.end(two.shared._line, *two.shared._tasks)
             [*_, told] = await hear_until(ann, type="user_left", client_count=1)
             assert told["message"] == "1 at another server left."
 
