@@ -5,7 +5,6 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from html import escape
 from typing import Any
-from uuid import uuid4
 
 import psutil
 from ipywidgets import HTML, Box, Button, Dropdown, HBox, Layout, Widget
@@ -14,9 +13,9 @@ from client.class_map import ClassMap
 from client.field import Field, call_on
 from client.widget import forget, remember
 from server import Server
+from server.announcement import announcement
 from server.card import Card, mimebundle
 from server.guest import Guest
-from server.messages import Message, now
 
 BEAT = 0.1  # seconds between two looks at how late the event loop is
 REPAINT = 5  # beats
@@ -258,18 +257,6 @@ class TeacherView:
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         return mimebundle(self, self._card.widget, **kwargs)
-
-
-def announcement(exercise: str, words: str) -> Message | None:
-    """Return the message in which the clients of an exercise show words; None if there is none."""
-    match exercise:
-        case "connect" | "chat" | "typing_indicator":
-            return {"type": "system", "message": words, "timestamp": now()}
-        case "notifications":
-            known = {"type": "notification", "id": str(uuid4()), "message": words}
-            return known | {"timestamp": now()}
-        case _:
-            return None
 
 
 def figures(shown: dict[str, str]) -> str:

@@ -12,15 +12,18 @@ from server.joined import Joined
 from server.launch import join, start, stop
 from server.ports import PortTaken
 from server.process import ServerProcess, start_process
+from server.redis_process import RedisProcess, start_redis
 from server.running import Server
 
 __all__ = [
     "Joined",
     "PortTaken",
+    "RedisProcess",
     "Server",
     "ServerProcess",
     "join",
     "start",
     "start_process",
+    "start_redis",
     "stop",
 ]

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import re
 import signal
 import sys
@@ -11,6 +12,7 @@ from server.exercises import FOR_PROGRAMS, available, load, options_of
 from server.jupyter import NO_WAY, find_jupyter, page_links
 from server.ports import LOOPBACK, TAKEN, exercise_port, who_listens
 from server.running import EVERYWHERE, LONGEST_MESSAGE, Server, owner_of
+from server.via import Away, Via
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -54,6 +56,14 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         help="encrypt: without files with a certificate made on the spot, else with these two, "
         "the certificate and its key (PEM)",
     )
+    parser.add_argument(
+        "--via",
+        type=via,
+        metavar="URL",
+        help="share the room with all servers that have the same Redis, such as "
+        "redis://127.0.0.1:6379, here with --port 0 and on other computers; "
+        "redis://…?room=biology keeps two courses apart",
+    )
     known = {name: options_of(name) for name in available()}
     for name, options in known.items():
         for option, default in options.items():
@@ -63,6 +73,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     if foreign := sorted(given - known.get(parsed.exercise, {}).keys()):
         parser.error(f"{parsed.exercise} has no option --{foreign[0]}")
     parsed.options = {option: getattr(parsed, option) for option in given}
+    if parsed.via is not None and parsed.exercise == "whiteboard":
+        parser.error("the whiteboard is not built to be shared by several servers")
     if parsed.tls is not None and len(parsed.tls) not in {0, 2}:
         parser.error("--tls takes no file, or two: the certificate and its key")
     parsed.tls = False if parsed.tls is None else tuple(parsed.tls) or True
@@ -93,6 +105,14 @@ def port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65_535:
         raise argparse.ArgumentTypeError(f"expected a number from 0 to 65535, got {text!r}")
     return int(text)
+
+
+def via(text: str) -> Via:
+    try:
+        return Via.parse(text)
+    except ValueError as error:
+        # Not argparse's own words, which would show the address, and a password in it.
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def origin(text: str) -> str:
@@ -131,15 +151,21 @@ async def run(arguments: argparse.Namespace) -> int:
         host=arguments.host,
         tls=arguments.tls,
         longest_message=getattr(owner_of(handler), "longest_message", LONGEST_MESSAGE),
+        via=arguments.via,
     )
     server.parks = False  # nobody is there to exchange the handler
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("server.shared").setLevel(logging.INFO)  # no card shows it here
     stopped = asyncio.Event()
     _on_signals(stopped)
     try:
         await server.open(arguments.port)
-    except ValueError as error:  # the files of the certificate
+    except ValueError as error:  # the files of the certificate, or a Redis that lets nobody in
         print(error, file=sys.stderr)
         return 2
+    except Away as error:
+        print(error, file=sys.stderr)
+        return 1
     except OSError as error:
         if error.errno not in TAKEN:
             raise
@@ -151,6 +177,8 @@ async def run(arguments: argparse.Namespace) -> int:
         return 1
     print(f"The {server.exercise} server runs at {server.url}", flush=True)
     print(f"Its page: {server.page}  (Ctrl+C stops it)", flush=True)
+    if server.via is not None:
+        print(f"Its room is shared with all servers that have --via {server.via}", flush=True)
     jupyter = find_jupyter()
     # The browser is not where a hub's terminal is.
     if jupyter is not None and jupyter.has_own_names:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from server.guest import Guest
     from server.joined import Joined
     from server.process import ServerProcess
+    from server.redis_process import RedisProcess
     from server.running import Server
 
 STYLE = (Path(__file__).parent / "card.css").read_text(encoding="utf-8")
@@ -153,7 +154,8 @@ class ServerCard(Card):
         if len(names) > NAMES_SHOWN:
             chips += f" and {len(names) - NAMES_SHOWN} more"
         links = page_links(server.page, server.port)
-        self._body.value = _body(_where(server.url, links) + chips + _invitation(server))
+        where = _where(server.url, links) + _meeting(server)
+        self._body.value = _body(where + chips + _invitation(server))
         self._page.show(links[0].address if links else None)
         if server.failure is not self._failure:
             self._failure = server.failure
@@ -218,6 +220,38 @@ class ProcessCard(Card):
         self._body.value = _body(where)
 
 
+class RedisCard(Card):
+    """Whether the Redis of this kernel runs, or how to install one."""
+
+    def __init__(self, redis: "RedisProcess") -> None:
+        self._redis = redis
+        self._body = HTML()
+        super().__init__("Redis", [self._body])
+        self.show()
+
+    def show(self) -> None:
+        """Show it as it is now."""
+        from server.redis_process import HOW_TO_INSTALL
+
+        redis = self._redis
+        if not redis.is_installed:
+            self.show_badge("stopped", "not installed")
+            ways = "".join(
+                f"<li>{escape(system)}: <code>{escape(way)}</code></li>"
+                for system, way in HOW_TO_INSTALL.items()
+            )
+            self._body.value = _body(
+                f"<p><b>Redis is not installed on this computer.</b> To install it:</p><ul>{ways}"
+                "</ul><p>Then run this cell again.</p>"
+            )
+        elif redis.is_running:
+            self.show_badge("running", "running")
+            self._body.value = _body(f"<p><code>{escape(redis.url)}</code></p>")
+        else:
+            self.show_badge("stopped", "stopped")
+            self._body.value = _body("<p><code>await redis.start()</code> starts it again.</p>")
+
+
 def _server_title(exercise: str) -> str:
     return "Your server" if exercise == "your handler" else f"The {exercise} server"
 
@@ -231,6 +265,23 @@ def _where(url: str, links: Sequence[PageLink]) -> str:
         for link in links
     )
     return f"<p><code>{escape(url)}</code> · {pages}</p>"
+
+
+def _meeting(server: "Server") -> str:
+    """Return where a server meets the other processes of its room, and whether it does."""
+    shared = server.shared
+    if shared is None:
+        return ""
+    at = f"<code>{escape(str(shared.via))}</code>"
+    if shared.failure:
+        return (
+            f'<p role="alert"><b>The room is cut off from other servers.</b> '
+            f"{escape(shared.failure)} Who is connected here still hears each other. It connects "
+            f"again by itself, to {at}.</p>"
+        )
+    number = len(shared.others)
+    others = f"{number} other server{'' if number == 1 else 's'}" if number else "no other server"
+    return f"<p>Its room is shared over {at} with {others}.</p>"
 
 
 def _invitation(server: "Server") -> str:

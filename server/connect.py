@@ -1,11 +1,10 @@
 """Exercise 1: connect, say something, and everybody hears it."""
 
-from itertools import count
-
 from websockets.asyncio.server import ServerConnection
 
-from server.messages import Message, NotJSON, Refused, now, read_field, read_json, text
+from server.messages import Message, NotJSON, Refused, now, number, read_field, read_json, text
 from server.room import Room, refuse, send
+from server.shared import Other
 
 CONTENT = text(1, 2_000)
 
@@ -14,12 +13,14 @@ class Connect:
     """A room in which every guest hears what any guest says."""
 
     def __init__(self) -> None:
-        self.room = Room()
-        self.numbers = count(1)
+        self.room = Room(number(0, 2**53), self.others_changed)
+        self.newest = 0  # the number of the guest who came last
 
     async def handler(self, websocket: ServerConnection) -> None:
         """Talk with one client, from its arrival until it leaves."""
-        guest = f"Guest {next(self.numbers)}"
+        self.newest = max(self.newest, *map(int, self.room.parts), 0) + 1
+        self.room.share(self.newest)
+        guest = f"Guest {self.newest}"
         await send(websocket, notice("system", f"Welcome! You are {guest}."))
         self.room.add(websocket)
         try:
@@ -52,7 +53,14 @@ class Connect:
 
     def announce(self, kind: str, words: str) -> None:
         """Tell everybody who came or went, and how many are here now."""
-        self.room.broadcast(notice(kind, words) | {"client_count": len(self.room.members)})
+        self.room.broadcast(notice(kind, words) | {"client_count": self.room.size})
+
+    def others_changed(self, came: list[Other], gone: list[Other]) -> None:
+        """Tell everybody here that another process has come with its guests, or has gone."""
+        for kind, verb, others in ("user_joined", "joined", came), ("user_left", "left", gone):
+            if guests := sum(other.members for other in others):
+                told = notice(kind, f"{guests} at another server {verb}.")
+                self.room.broadcast_here(told | {"client_count": self.room.size})
 
 
 def notice(kind: str, words: str) -> Message:

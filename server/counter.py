@@ -4,6 +4,7 @@ from websockets.asyncio.server import ServerConnection
 
 from server.messages import Message
 from server.room import Room, receive, send
+from server.tally import Tally, tallied
 
 # What a client may send. Neither message has a field of its own.
 ACCEPTED = {"increment": {}, "decrement": {}}
@@ -13,8 +14,9 @@ class Counter:
     """A number that anyone may change and everyone sees."""
 
     def __init__(self) -> None:
-        self.value = 0
-        self.room = Room()
+        self.tally = Tally()
+        self.room = Room(tallied, self.others_changed)
+        self.room.share(self.tally.counts)
 
     async def handler(self, websocket: ServerConnection) -> None:
         """Talk with one client, from its arrival until it leaves."""
@@ -22,19 +24,28 @@ class Counter:
         try:
             await send(websocket, self.message())
             async for message in receive(websocket, ACCEPTED):
-                if message["type"] == "increment":
-                    self.value += 1
-                else:
-                    self.value -= 1
-                self.room.broadcast(self.message())
+                self.add(1 if message["type"] == "increment" else -1)
         finally:
             self.room.remove(websocket)
 
+    def add(self, difference: int) -> None:
+        """Count, and tell everybody."""
+        self.tally.add(difference)
+        self.room.share(self.tally.counts)
+        self.room.broadcast_here(self.message())
+
     def clear(self) -> None:
         """Begin at 0 again: the teacher's view has a button for it."""
-        self.value = 0
-        self.room.broadcast(self.message())
+        self.add(-self.tally.value)
+
+    def others_changed(self, *_: object) -> None:
+        """Add what other processes have counted."""
+        before = self.tally.value
+        for counts in self.room.parts:
+            self.tally.learn(counts)
+        if self.tally.value != before:
+            self.room.broadcast_here(self.message())
 
     def message(self) -> Message:
         """Return the message that tells the value."""
-        return {"type": "counter", "value": self.value}
+        return {"type": "counter", "value": self.tally.value}

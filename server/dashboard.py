@@ -2,16 +2,31 @@
 
 import asyncio
 from collections import deque
+from typing import Any
 
 import psutil
 from websockets.asyncio.server import ServerConnection, broadcast
 
-from server.messages import Message, encode, now
+from server.messages import Message, Refused, encode, now, number, read_field, text
 from server.room import Room, receive
 
 KEPT = 60  # samples: at one a second, the last minute
 # What a client may send: nothing. Whoever does is told so.
 ACCEPTED: dict[str, dict] = {}
+# What one process tells the others: the samples of the last minute, each with these fields.
+SAMPLE = {"cpu": number(0, 100), "memory": number(0, 100), "connections": number(0, 1_000_000)}
+SAMPLE |= {"timestamp": text(1, 40)}
+
+
+def samples(field: str, value: Any) -> None:
+    """Describe the samples that a process shares."""
+    if not isinstance(value, list) or len(value) > KEPT:
+        raise Refused(f"The field '{field}' must be a list of up to {KEPT} samples.")
+    for sample in value:
+        if not isinstance(sample, dict) or sample.get("type") != "metrics":
+            raise Refused(f"The field '{field}' must hold metrics.")
+        for name, check in SAMPLE.items():
+            read_field(sample, name, check)
 
 
 class Dashboard:
@@ -29,7 +44,7 @@ class Dashboard:
         if not every > 0:
             raise ValueError(f"Expected a number of seconds such as 1.0, got {every!r}.")
         self.every = every
-        self.room = Room()
+        self.room = Room(samples, self.others_changed)
         self.last: deque[Message] = deque(maxlen=KEPT)
         self.sampler: asyncio.Task[None] | None = None
 
@@ -43,20 +58,37 @@ class Dashboard:
             self.leave(websocket)
 
     def arrive(self, websocket: ServerConnection) -> None:
-        """Show a newcomer the last minute; the first one starts the sampler."""
+        """Show a newcomer the last minute, then let it hear what comes."""
         # No `await` from here to the end: no sample can come between the old ones and the next.
         for sample in self.last:
             broadcast([websocket], encode(sample))
         self.room.add(websocket)
-        if self.sampler is None:
-            self.sampler = asyncio.create_task(self.sample())
+        self.keep_sampling()
 
     def leave(self, websocket: ServerConnection) -> None:
-        """Forget a client; with the last one the sampler ends."""
+        """Forget a client."""
         self.room.remove(websocket)
-        if not self.room.members and self.sampler is not None:
+        self.keep_sampling()
+
+    def keep_sampling(self) -> None:
+        """Have a sampler while anybody is there, unless another process samples for all."""
+        is_wanted = self.room.size > 0 and self.room.speaker is None
+        if is_wanted and self.sampler is None:
+            self.sampler = asyncio.create_task(self.sample())
+        elif not is_wanted and self.sampler is not None:
             self.sampler.cancel()
             self.sampler = None
+
+    def others_changed(self, *_: object) -> None:
+        """Show the sample that another process has taken for all, or take over from it."""
+        self.keep_sampling()
+        speaker = self.room.speaker
+        if speaker is None or not speaker.part:
+            return
+        *before, newest = speaker.part
+        if newest not in self.last:
+            self.last.extend(before if not self.last else ())
+            self.tell(newest)
 
     async def sample(self) -> None:
         """Measure at each beat of the clock, and tell everybody."""
@@ -70,8 +102,13 @@ class Dashboard:
             # would add up. A computer that was asleep does not make up for what it missed.
             due = max(due + self.every, clock())
             await asyncio.sleep(due - clock())
-            self.last.append(self.measure())
-            self.room.broadcast(self.last[-1])
+            self.tell(self.measure())
+
+    def tell(self, sample: Message) -> None:
+        """Keep a sample, and show it to everybody here; other processes have it from us."""
+        self.last.append(sample)
+        self.room.share(list(self.last))
+        self.room.broadcast_here(sample)
 
     def measure(self) -> Message:
         """Return the numbers of now."""
@@ -79,6 +116,6 @@ class Dashboard:
             "type": "metrics",
             "cpu": psutil.cpu_percent(),
             "memory": psutil.virtual_memory().percent,
-            "connections": len(self.room.members),
+            "connections": self.room.size,
             "timestamp": now(),
         }

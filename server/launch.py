@@ -14,7 +14,9 @@ from server.exercises import check_exercise, listed, load
 from server.joined import Joined, joined
 from server.link import Link
 from server.process import running as processes
+from server.room import Room
 from server.running import EVERYWHERE, TLS, Background, Server, servers
+from server.via import Via
 
 OTHER_PORT = 'Or choose another port, for example: await start("…", port=8799)'
 
@@ -27,6 +29,7 @@ async def start(
     port: int | None = None,
     host: str | None = None,
     tls: TLS | None = None,
+    via: str | None = None,
     **options: Any,
 ) -> Server | Joined:
     """Start a server in the background of this notebook. Run it again as often as you like.
@@ -49,11 +52,17 @@ async def start(
             server that runs stays as it is.
         tls: Whether to encrypt: True makes a certificate, and ``("cert.pem", "key.pem")`` takes
             one from files. Without it, a server that runs stays as it is.
+        via: The address of a Redis, such as ``redis://127.0.0.1:6379``, over which this server
+            shares its room with all that have the same ``via``, on this computer (each on a port
+            of its own) and on others. ``redis://…?room=biology`` keeps two courses apart. Without
+            it, a server that runs stays as it is; `stop` it first to have a room of its own again.
         options: Options of the exercise, such as ``pace=(1, 3)`` of "notifications".
 
     Raises:
         PortTaken: If another program has the port.
-        ValueError: If there is no such exercise, or the host or the certificate will not do.
+        ValueError: If there is no such exercise, or the host, the certificate or the address of
+            the Redis will not do.
+        ConnectionError: If that Redis does not answer.
         TypeError: If the handler is not an ``async def`` function with one parameter, or the
             exercise has no such option.
     """
@@ -75,8 +84,11 @@ async def start(
 
     _check_host(host)
     _check_tls(tls)
+    meeting = None if via is None else Via.parse(via)
+    if meeting is not None:
+        _check_can_share(name, handler)
 
-    place = host, tls
+    place = host, tls, meeting
     for candidate in candidates[:-1]:
         try:
             return await _start_on(candidate, name, handler, background, options, place)
@@ -142,9 +154,9 @@ async def _start_on(
     handler: Handler | None,
     background: Background | None,
     options: Mapping[str, Any],
-    place: tuple[str | None, TLS | None],
+    place: tuple[str | None, TLS | None, Via | None],
 ) -> Server | Joined:
-    host, tls = place
+    host, tls, via = place
     known = servers.get((port, name))
     if known is not None and known.is_running:
         if known.options != options:
@@ -157,12 +169,14 @@ async def _start_on(
         new = known.host if host is None else host, known.tls if tls is None else tls
         if new != (known.host, known.tls):
             await known.move(*new)
+        if via is not None and (via != known.via or known.shared is None):
+            await known.meet(via)
         return known
 
     first_handler = load(name, **options) if name in ports.EXERCISES else handler
     server = known or Server(name, first_handler)
     server.first_handler, server.options = first_handler, options
-    server.host, server.tls = host or ports.LOOPBACK, tls or False
+    server.host, server.tls, server.via = host or ports.LOOPBACK, tls or False, via
     server.use(handler or first_handler, background)
     for _ in range(10):
         try:
@@ -183,6 +197,11 @@ async def _start_on(
                 raise ports.PortTaken(
                     f"{await _who_has(port, about)} It serves its own computer alone: to open a "
                     'class, run start(…, host="0.0.0.0") there.'
+                ) from None
+            if via is not None and about.get("via") != str(via):
+                raise ports.PortTaken(
+                    f"{await _who_has(port, about)} It is not in the room of {via}, and a second "
+                    "server on one computer needs a port of its own."
                 ) from None
             there = Link(ports.LOOPBACK, port, secure=bool(about.get("secure")))
             found = _remember(there, about)
@@ -240,6 +259,20 @@ def _check_tls(tls: TLS | None) -> None:
         raise TypeError(
             f"Got tls={tls!r}. Expected True, False, or the files of a certificate and of its key "
             'such as ("cert.pem", "key.pem").'
+        )
+
+
+def _check_can_share(name: str, handler: Handler | None) -> None:
+    owner = getattr(handler, "__self__", None)
+    if handler is not None and not isinstance(getattr(owner, "room", None), Room):
+        raise TypeError(
+            "A room that several servers share is for the course's own exercises, or for the "
+            "method of an object that has a `room`: your handler keeps its clients in its own way."
+        )
+    if name == "whiteboard":
+        raise ValueError(
+            'The whiteboard is not built to be shared by several servers. Run it without "via": '
+            "all who draw then connect to this one server."
         )
 
 

@@ -43,7 +43,8 @@ class Notifications:
         """Tell everybody something, again and again. It begins and ends with the server."""
         while True:
             await asyncio.sleep(random.uniform(*self.pace))
-            self.room.broadcast(notification())
+            if self.room.speaker is None:  # or else another process does it for all
+                self.room.broadcast(notification())
 
     async def handler(self, websocket: ServerConnection) -> None:
         """Keep one client in the room, from its arrival until it leaves."""

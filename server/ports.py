@@ -5,6 +5,7 @@ import contextlib
 import errno
 import json
 import os
+import socket
 from typing import Any
 
 import psutil
@@ -121,6 +122,13 @@ def read_about(answer: tuple[int, bytes]) -> dict[str, Any] | None:
         if isinstance(about, dict) and about.get("course") == "websocket-course":
             return about
     return None
+
+
+def free_port() -> int:
+    """Return a port of this computer on which nobody listens at this moment."""
+    with socket.socket() as free:
+        free.bind((LOOPBACK, 0))
+        return free.getsockname()[1]
 
 
 def who_listens(port: int) -> str:

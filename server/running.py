@@ -19,6 +19,7 @@ from websockets.http11 import Request, Response
 from websockets.protocol import State
 
 from server.addresses import own_addresses
+from server.announcement import announcement
 from server.certificate import Certificate, CertificateFiles, fingerprint_of, trust
 from server.class_progress import ClassProgress
 from server.connection import GRACE, Connection, Handler, Replaced
@@ -29,6 +30,9 @@ from server.link import PROGRESS, Link
 from server.messages import Message, encode
 from server.outgoing import UNREAD_LIMIT
 from server.ports import LOOPBACK
+from server.room import Room
+from server.shared import Shared
+from server.via import Via
 
 Background = Callable[[], Awaitable[None]]
 TLS = bool | tuple[str, str]  # or the files of a certificate and of its key
@@ -58,6 +62,8 @@ class Server:
         tls: Whether it encrypts, or the files of the certificate with which it does.
         longest_message: In bytes; a longer one closes its connection with code 1009.
         class_progress: What those have passed who share it.
+        via: Where it meets the other processes of its room; None if it is the only one.
+        shared: What it knows of these others while it runs; else None.
     """
 
     def __init__(
@@ -69,6 +75,7 @@ class Server:
         host: str = LOOPBACK,
         tls: TLS = False,
         longest_message: int = LONGEST_MESSAGE,
+        via: Via | None = None,
     ):
         self.exercise = exercise
         self.watchers: set[Callable[[Any], None]] = set()  # told of each connection, as it begins
@@ -78,6 +85,8 @@ class Server:
         self.host = host
         self.tls = tls
         self.longest_message = longest_message
+        self.via = via
+        self.shared: Shared | None = None
         self.port = 0
         self.failure: Exception | None = None  # what the handler raised last
         self.parks = True  # whether a connection whose handler raised waits for the next one
@@ -145,7 +154,8 @@ class Server:
 
         Raises:
             OSError: If the port cannot be had.
-            ValueError: If the files of the certificate are none.
+            ConnectionError: If the Redis of a shared room cannot be reached.
+            ValueError: If the files of the certificate are none, or that Redis does not let us in.
         """
         certificate = self._certificate()
         if port and (self.host != LOOPBACK or sys.platform != "linux"):
@@ -174,6 +184,12 @@ class Server:
             trust(LOOPBACK, self.port, certificate.der)
         self._heart = asyncio.create_task(_beat())
         servers[self.port, self.exercise] = self
+        if self.via is not None:
+            try:
+                await self.meet(self.via)
+            except BaseException:
+                await self.stop()
+                raise
         self._begin_background()
         self._show()
 
@@ -194,6 +210,21 @@ class Server:
                 websocket.cut_off()
             await asyncio.wait([closed], timeout=FAREWELL)
             closed.cancel()
+        await self._leave_shared()
+        self._show()
+
+    async def meet(self, via: Via) -> None:
+        """Share the room with other processes elsewhere from now on. Nobody is disconnected.
+
+        Raises:
+            ConnectionError: If that Redis cannot be reached.
+            ValueError: If it does not let us in.
+        """
+        shared = Shared(via, self.exercise, self._hear_of_others)
+        await shared.connect()
+        await self._leave_shared()  # not before: if the new one is not there, the former stays
+        self.via, self.shared = via, shared
+        await shared.open(self.room)
         self._show()
 
     async def move(self, host: str, tls: TLS) -> None:
@@ -213,6 +244,8 @@ class Server:
         self.failure = None
         self._end_background()
         self._background = background or _background_of(handler)
+        if self.shared is not None:
+            self.shared.use(self.room)
         if self.is_running:
             self._begin_background()
         for websocket in self.connections:
@@ -251,6 +284,7 @@ class Server:
             "connections": len(self.connections),
             "class": self.host != LOOPBACK,
             "secure": bool(self.tls),
+            "via": self.via and str(self.via),
         }
 
     # What a teacher does with it: see client/teacher.py.
@@ -264,6 +298,12 @@ class Server:
     def exercise_object(self) -> Any:
         """The object whose method the handler is, such as a `Chat`; None if it is a function."""
         return owner_of(self.handler)
+
+    @property
+    def room(self) -> Room | None:
+        """The room of that object, which other processes may share; None if it has none."""
+        room = getattr(self.exercise_object, "room", None)
+        return room if isinstance(room, Room) else None
 
     def watch_traffic(self) -> Traffic:
         """Count messages from now on, until `unwatch_traffic`."""
@@ -335,6 +375,17 @@ class Server:
                 await _first_of(next_handler.wait(), websocket.wait_closed())
         finally:
             self._show()
+
+    async def _leave_shared(self) -> None:
+        shared, self.shared = self.shared, None
+        if shared is not None:
+            await shared.close()
+
+    def _hear_of_others(self, words: str | None) -> None:
+        """Show what is new of the other processes, and tell everybody if they should know."""
+        if words and (message := announcement(self.exercise, words)):
+            self.tell_all(message)
+        self._show()
 
     def _begin_background(self) -> None:
         if self._background is not None and not self.is_paused:

@@ -8,6 +8,8 @@ Python packages of its base environment, what `environment.yml` adds, a copy of 
 course, `postBuild`. Then its command is started, with the first notebook in JupyterLab as the badge
 of the README asks for it, and the notebooks named by --run are run.
 
+What `apt.txt` names must be installed on this computer; Binder installs it as root.
+
 What differs from Binder: the base environment comes from pip instead of conda, without what no
 Python package is (Node, the libraries); and the user is whoever runs this. It takes some minutes.
 """
@@ -78,6 +80,13 @@ def python_version() -> str:
     """Return the version of Python that `environment.yml` asks for."""
     text = (ROOT / "environment.yml").read_text(encoding="utf-8")
     return re.search(r"^  - python=([\d.]+)$", text, re.MULTILINE)[1]
+
+
+def check_system_packages() -> None:
+    """Expect what `apt.txt` names, which Binder installs as root, on this computer."""
+    names = (ROOT / "apt.txt").read_text(encoding="utf-8").split()
+    if missing := [name for name in names if shutil.which(name) is None]:
+        raise Broken(f"Not installed here: {', '.join(missing)}. Binder takes it from apt.txt.")
 
 
 def base_packages(version: str) -> list[str]:
@@ -196,6 +205,7 @@ def main() -> int:
         return 2
     try:
         check_steps(dockerfile())
+        check_system_packages()
         environment = build(folder)
         process, url = start_lab(folder / "home", environment)
         try:
