@@ -8,7 +8,7 @@ import signal
 import sys
 from typing import Any
 
-from server.exercises import FOR_PROGRAMS, available, load, options_of
+from server.exercises import FOR_PROGRAMS, NOT_SHARED, available, load, options_of
 from server.jupyter import NO_WAY, find_jupyter, page_links
 from server.ports import LOOPBACK, TAKEN, exercise_port, who_listens
 from server.running import EVERYWHERE, LONGEST_MESSAGE, Server, owner_of
@@ -73,8 +73,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     if foreign := sorted(given - known.get(parsed.exercise, {}).keys()):
         parser.error(f"{parsed.exercise} has no option --{foreign[0]}")
     parsed.options = {option: getattr(parsed, option) for option in given}
-    if parsed.via is not None and parsed.exercise == "whiteboard":
-        parser.error("the whiteboard is not built to be shared by several servers")
+    if parsed.via is not None and parsed.exercise in NOT_SHARED:
+        parser.error(f"{parsed.exercise} is not built to be shared by several servers")
     if parsed.tls is not None and len(parsed.tls) not in {0, 2}:
         parser.error("--tls takes no file, or two: the certificate and its key")
     parsed.tls = False if parsed.tls is None else tuple(parsed.tls) or True

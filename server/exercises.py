@@ -11,6 +11,8 @@ from server.ports import EXERCISES
 
 # What `python -m server` serves besides. It is no exercise, and no notebook starts it.
 FOR_PROGRAMS = ("echo",)
+# Several servers cannot be one room for these: a drawing is more than what is said in a room.
+NOT_SHARED = ("whiteboard", *FOR_PROGRAMS)
 
 
 def load(exercise: str, **options: Any) -> Handler:

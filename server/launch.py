@@ -10,7 +10,7 @@ from typing import Any
 from server import ports
 from server.certificate import trust_by_fingerprint
 from server.connection import Handler
-from server.exercises import check_exercise, listed, load
+from server.exercises import NOT_SHARED, check_exercise, listed, load
 from server.joined import Joined, joined
 from server.link import Link
 from server.process import running as processes
@@ -269,7 +269,7 @@ def _check_can_share(name: str, handler: Handler | None) -> None:
             "A room that several servers share is for the course's own exercises, or for the "
             "method of an object that has a `room`: your handler keeps its clients in its own way."
         )
-    if name == "whiteboard":
+    if name in NOT_SHARED:
         raise ValueError(
             'The whiteboard is not built to be shared by several servers. Run it without "via": '
             "all who draw then connect to this one server."
