@@ -14,10 +14,10 @@ from typing import Any
 from ipywidgets import HTML
 from websockets.asyncio.client import connect
 
-from client.meter import Meter
 from server.card import Card, Painter, mimebundle
 from server.news import News
 from server.ports import LOOPBACK
+from server.relay import Relay
 
 STYLE = (Path(__file__).parent / "start_here.css").read_text(encoding="utf-8")
 HEADLINES = (
@@ -39,13 +39,13 @@ class Runner:
 
     Attributes:
         name: As the picture shows it.
-        meter: Counts the bytes of its connection.
+        relay: What its connection goes through, and what counts the bytes; None before the start.
         asked: When it sent a request, and whether there was news for it.
         got: When each piece of news came, by number.
     """
 
     name: str
-    meter: Meter = field(default_factory=Meter)
+    relay: Relay | None = None
     asked: list[tuple[float, bool]] = field(default_factory=list)
     got: dict[int, float] = field(default_factory=dict)
 
@@ -53,12 +53,17 @@ class Runner:
     def requests(self) -> int:
         return len(self.asked)
 
+    @property
+    def bytes(self) -> int:
+        """The bytes of its connection so far, in both directions."""
+        return self.relay.count if self.relay else 0
+
 
 class Race:
     """Two clients wait for the same news. What is shown is what happens on this computer.
 
     One asks over HTTP, on a connection that stays open, every so many seconds. The other has a
-    WebSocket. Between each of them and the newsroom sits a meter that counts the bytes.
+    WebSocket. Between each of them and the newsroom sits a relay that counts the bytes.
 
     Attributes:
         published: When each piece of news came out, in seconds since the start, by number.
@@ -128,14 +133,13 @@ class Race:
             self._paint()
 
     async def _let_them_run(self, on: AsyncExitStack) -> None:
-        """Open the newsroom and the meters, and let both run until they have all news."""
+        """Open the newsroom and the relays, and let both run until they have all news."""
         news = News()
         await news.open()
         on.push_async_callback(news.close)
         ports = news.http_port, news.websocket_port
         for runner, port in zip(self.everybody, ports, strict=True):
-            await runner.meter.open(port)
-            on.callback(runner.meter.close)
+            runner.relay = await on.enter_async_context(Relay(port))
         self._start = self._loop.time()
         for running in (self._poll(), self._listen(), self._keep_painting()):
             task = self._loop.create_task(running)
@@ -159,14 +163,14 @@ class Race:
 
     async def _poll(self) -> None:
         """Ask over HTTP: is there anything new? Again and again."""
-        reader, writer = await asyncio.open_connection(LOOPBACK, self.polling.meter.port)
+        reader, writer = await asyncio.open_connection(LOOPBACK, self.polling.relay.port)
         due = self._loop.time()
         try:
             while True:
                 asked = self._now()
                 writer.write(
                     f"GET /news?after={len(self.polling.got)} HTTP/1.1\r\n"
-                    f"Host: {LOOPBACK}:{self.polling.meter.port}\r\n"
+                    f"Host: {LOOPBACK}:{self.polling.relay.port}\r\n"
                     "Accept: application/json\r\n"
                     "User-Agent: websocket-course\r\n\r\n".encode()
                 )
@@ -180,7 +184,7 @@ class Race:
 
     async def _listen(self) -> None:
         """Connect once, and take what comes."""
-        url = f"ws://{LOOPBACK}:{self.websocket.meter.port}"
+        url = self.websocket.relay.url
         asked = self._now()
         async with connect(
             url, compression=None, proxy=None, user_agent_header="websocket-course"
@@ -271,7 +275,7 @@ class Race:
     def _bars(self) -> str:
         """Draw the figures of both below each other, each beside a bar."""
         requests = [runner.requests for runner in self.everybody]
-        sizes = [runner.meter.bytes for runner in self.everybody]
+        sizes = [runner.bytes for runner in self.everybody]
         delays = [self._mean_delay(runner) for runner in self.everybody]
         return (
             _figures("Requests", requests, [f"{number}" for number in requests])
@@ -285,7 +289,7 @@ class Race:
     def _in_words(self, runner: Runner) -> str:
         plural = "" if runner.requests == 1 else "s"
         return (
-            f"{runner.name}: {runner.requests} request{plural}, {runner.meter.bytes:,} bytes, "
+            f"{runner.name}: {runner.requests} request{plural}, {runner.bytes:,} bytes, "
             f"news after {_duration(self._mean_delay(runner))} on average"
         )
 

@@ -1,7 +1,8 @@
 """A relay between a client and a server: it sees what anybody on the way between them can see.
 
 It stands for the router at home, the Wi-Fi of a café, the cable below the sea. It passes on every
-byte as it came, and keeps a copy.
+byte as it came, counts it, and keeps a copy. It sees what goes through the connection: the headers
+of the packets (TCP and IP, about 40 bytes each) come on top.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ class Relay:
         port: Where clients connect in place of the server's own port.
         from_client: The bytes that clients sent, the first MiB of them.
         from_server: The bytes that the server sent, the first MiB of them.
+        count: How many bytes went through, in both directions.
     """
 
     def __init__(self, port: int, host: str = LOOPBACK) -> None:
@@ -32,6 +34,7 @@ class Relay:
         self.port = 0
         self.host = host
         self.from_client, self.from_server = bytearray(), bytearray()
+        self.count = 0
         self._target = port
         self._writers: set[asyncio.StreamWriter] = set()
 
@@ -82,6 +85,7 @@ class Relay:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, copy: bytearray
     ) -> None:
         while piece := await reader.read(PIECE):
+            self.count += len(piece)
             copy += piece[: LONGEST_COPY - len(copy)]
             writer.write(piece)
             await writer.drain()

@@ -15,9 +15,9 @@ from checks import check_handshake, check_masking
 from checks.installed import about_python, pins
 from checks.report import State
 from client import Heartbeat, Race
-from client.meter import Meter
 from client.nesting import put_back
 from server.news import News
+from server.relay import Relay
 from tests.gallery import run_cells
 from tests.wire import ask, within
 
@@ -99,36 +99,36 @@ async def test_the_race_counts_what_the_newsroom_and_the_wire_saw(monkeypatch):
     assert websocket.requests == 1
     # Nobody has news before it is out.
     assert min(race.delays(websocket) + race.delays(polling)) >= 0
-    assert str(race).startswith(f"Polling: {polling.requests} requests, {polling.meter.bytes:,} b")
+    assert str(race).startswith(f"Polling: {polling.requests} requests, {polling.bytes:,} b")
     # A frame is 2 or 4 bytes around the text, and the handshake some hundreds.
-    assert 200 < websocket.meter.bytes < 400 + 120 * len(race.published)
-    assert f"{polling.meter.bytes:,}" in race._figures.value
+    assert 200 < websocket.bytes < 400 + 120 * len(race.published)
+    assert f"{polling.bytes:,}" in race._figures.value
     assert race._picture.value.count("<circle") == 3 * len(race.published)
 
 
-async def test_the_meter_counts_each_byte_and_changes_none():
-    news, meter = News(), Meter()
+async def test_the_relay_counts_each_byte_and_changes_none():
+    news = News()
     await news.open()
-    await meter.open(news.http_port)
     try:
-        reader, writer = await asyncio.open_connection("127.0.0.1", meter.port)
-        news.publish("Grüße")
-        sent = b"GET /news?after=0 HTTP/1.1\r\nHost: x\r\n\r\n"
-        came = b""
-        for _ in range(3):  # on one connection
-            writer.write(sent)
-            head = await within(reader.readuntil(b"\r\n\r\n"))
-            size = int(head.partition(b"Content-Length: ")[2].split()[0])
-            body = await within(reader.readexactly(size))
-            came += head + body
-            assert [item["text"] for item in json.loads(body)] == ["Grüße"]
-        assert (meter.up, meter.down) == (3 * len(sent), len(came))
-        assert news.requests == 3
-        writer.close()
+        async with Relay(news.http_port) as relay:
+            reader, writer = await asyncio.open_connection("127.0.0.1", relay.port)
+            news.publish("Grüße")
+            sent = b"GET /news?after=0 HTTP/1.1\r\nHost: x\r\n\r\n"
+            came = b""
+            for _ in range(3):  # on one connection
+                writer.write(sent)
+                head = await within(reader.readuntil(b"\r\n\r\n"))
+                size = int(head.partition(b"Content-Length: ")[2].split()[0])
+                body = await within(reader.readexactly(size))
+                came += head + body
+                assert [item["text"] for item in json.loads(body)] == ["Grüße"]
+            assert relay.from_client == 3 * sent and relay.from_server == came
+            assert relay.count == 3 * len(sent) + len(came)
+            assert news.requests == 3
+            writer.close()
         for path in ("/", "/news?after=x", "/news?after=-1"):
             assert (await ask(news.http_port, path)).status == 404
     finally:
-        meter.close()
         await within(news.close())
 
 
