@@ -10,6 +10,7 @@ the line broke: nothing is lost then, and nothing is drawn twice.
 import asyncio
 import re
 from collections import deque
+from collections.abc import Iterable
 from itertools import count
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -180,7 +181,7 @@ class Whiteboard:
             pen.muted = True
             raise
         step = first, len(stroke.points)
-        self.tell(websocket, stroke.several(*step), pen, list(stroke.moves(*step)))
+        self.tell(websocket, stroke.several(*step), pen, stroke.moves(*step))
 
     def end(self, websocket: ServerConnection, pen: Pen) -> None:
         """End the stroke of a pen, if it draws one."""
@@ -256,7 +257,7 @@ class Whiteboard:
         websocket: ServerConnection | None,
         message: Message,
         pen: Pen,
-        singles: list[Message] | None = None,
+        singles: Iterable[Message] | None = None,
         to_all: bool = False,
     ) -> None:
         """Tell everybody what a pen did; its own client only if that takes batches.
@@ -270,8 +271,10 @@ class Whiteboard:
         """
         pen.was_told = True
         told = message | {"pen": pen.number, "n": pen.taken}
-        singles = [message] if singles is None else singles
         self.batch.broadcast(told)
+        if not self.plain.members and not self._missed:
+            return  # most of the time, nobody needs the single ones
+        singles = [message] if singles is None else list(singles)
         for single in singles:
             self.plain.broadcast(single, skip=None if to_all else websocket)
         for newcomer, missed in self._missed.items():
