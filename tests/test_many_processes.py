@@ -372,7 +372,7 @@ async def test_whatever_happens_all_agree_in_the_end(quick, seed):
         def agree() -> bool:
             lists = [s.exercise_object.user_list()["users"] for s in chats]
             here = [name for s in chats for name in s.exercise_object.names.values()]
-            sums = {s.exercise_object.tally.value for s in counters}
+            sums = {s.exercise_object.value for s in counters}
             return (
                 lists[0] == lists[1] == lists[2]
                 and sorted(here) == sorted(lists[0])
