@@ -470,12 +470,15 @@ async def test_a_redis_that_does_not_let_us_in_or_is_none(monkeypatch):
             await keeper.config_set("requirepass", "")
         with pytest.raises((ValueError, ConnectionError), match=r"is no Redis|Is it a Redis"):
             await start("chat", via=f"redis://127.0.0.1:{server.port}")
-        silent = await asyncio.start_server(lambda *_: asyncio.sleep(60), "127.0.0.1", 0)
+        lines = []
+        silent = await asyncio.start_server(lambda *line: lines.append(line), "127.0.0.1", 0)
         try:
             with pytest.raises(ConnectionError, match="does not answer"):
                 await start("chat", via=f"redis://127.0.0.1:{silent.sockets[0].getsockname()[1]}")
         finally:
             silent.close()
+            for _, writer in lines:
+                writer.close()
 
 
 async def test_start_redis_can_be_run_again_and_says_how_to_install_it(monkeypatch):
