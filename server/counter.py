@@ -18,6 +18,11 @@ class Counter:
         self.room = Room(tallied, self.others_changed)
         self.room.share(self.tally.counts)
 
+    @property
+    def value(self) -> int:
+        """What everybody sees: the sum of what was counted here and elsewhere."""
+        return self.tally.value
+
     async def handler(self, websocket: ServerConnection) -> None:
         """Talk with one client, from its arrival until it leaves."""
         self.room.add(websocket)
@@ -36,16 +41,16 @@ class Counter:
 
     def clear(self) -> None:
         """Begin at 0 again: the teacher's view has a button for it."""
-        self.add(-self.tally.value)
+        self.add(-self.value)
 
     def others_changed(self, *_: object) -> None:
         """Add what other processes have counted."""
-        before = self.tally.value
+        before = self.value
         for counts in self.room.parts:
             self.tally.learn(counts)
-        if self.tally.value != before:
+        if self.value != before:
             self.room.broadcast_here(self.message())
 
     def message(self) -> Message:
         """Return the message that tells the value."""
-        return {"type": "counter", "value": self.tally.value}
+        return {"type": "counter", "value": self.value}

@@ -132,7 +132,9 @@ class Shared:
         """Say goodbye to the others. Their room goes on, and so does this process's own."""
         if self._back is not None:
             self._back.cancel()
-        await end(*self._tasks, *filter(None, [self._line]))
+        if self._line is not None:
+            await end(self._line)  # first: it would begin new ones
+        await end(*self._tasks)
         if self._channel is not None:
             if not self.failure:
                 self._queue.append('{"bye": true}')

@@ -88,6 +88,11 @@ def test_post_build_adds_the_course_and_signs_its_notebooks():
         assert os.access(post_build, os.X_OK), "postBuild must be executable: chmod +x postBuild"
 
 
+def test_binder_and_ci_install_a_redis():
+    assert (ROOT / "apt.txt").read_text(encoding="utf-8").split() == ["redis-server"]
+    assert "wanted+=(redis-server)" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
 def test_the_settings_of_jupyterlab_are_put_beside_those_of_others(course, tmp_path):
     folder = tmp_path / "etc" / "jupyter" / "labconfig"
     folder.mkdir(parents=True)
