@@ -263,12 +263,12 @@ class Server:
         """
         handler, background, failure = self.handler, self._background, self.failure
         self.use(_wait_until_closed)
-        deadline = asyncio.get_running_loop().time() + 2 * GRACE
-        while any(websocket.running is handler for websocket in self.connections):
-            if asyncio.get_running_loop().time() > deadline:
-                break
-            await asyncio.sleep(0.01)
-        try:
+        try:  # from here on: whoever is interrupted while it waits must not leave it paused
+            deadline = asyncio.get_running_loop().time() + 2 * GRACE
+            while any(websocket.running is handler for websocket in self.connections):
+                if asyncio.get_running_loop().time() > deadline:
+                    break
+                await asyncio.sleep(0.01)
             yield
         finally:
             self.use(handler, background)

@@ -46,10 +46,11 @@ class Kernel:
         stderr: What was written to its standard error stream so far, by whichever cell.
     """
 
-    def __init__(self, **environment: str) -> None:
-        """Take what its environment shall have besides that of this process."""
+    def __init__(self, folder: Path = ROOT, **environment: str) -> None:
+        """Take where it runs, and what its environment shall have besides that of this process."""
         specs = KernelSpecManager(kernel_dirs=[])  # this Python's own, whatever is installed
         self._manager = AsyncKernelManager(kernel_spec_manager=specs, transport_encryption="auto")
+        self._folder = folder
         self._environment = os.environ | environment
         self._runs: dict[str, Ran] = {}
         self.stderr = ""
@@ -57,7 +58,7 @@ class Kernel:
         self._readers: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> "Kernel":
-        await self._manager.start_kernel(cwd=str(ROOT), env=self._environment)
+        await self._manager.start_kernel(cwd=str(self._folder), env=self._environment)
         self._client = self._manager.client()
         self._client.start_channels()
         try:
