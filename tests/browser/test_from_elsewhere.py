@@ -108,7 +108,7 @@ async def test_a_page_that_others_wrote_for_the_exercise_sheet_works_with_our_se
 
             # It leaves, and comes back.
             await one.press("Disconnect")
-            await expect(one.status).to_have_text("closed (1005)")  # as `close()` without a code does
+            await expect(one.status).to_have_text("closed (1005)")  # it gave no code
             await expect(two.messages).to_contain_text("* Guest 1 left.")
             await expect(two.online).to_have_text("2")
             await one.press("Connect")
