@@ -18,20 +18,24 @@ export function stayConnected({ onMessage, onText = () => {}, onState = () => {}
   let pause = FIRST_PAUSE;
   let timer = null;
   let wanted = true;
+  let trouble = null; // why there is no connection, as long as there is none
 
   function show(state, words) {
     badge.className = state;
-    badge.textContent = words;
+    // The same words anew would be read out anew to whoever listens to the page.
+    if (badge.textContent !== words) badge.textContent = words;
     onState(state);
   }
 
   function open() {
-    show("connecting", "connecting…");
+    // While it tries again and again, it stays lost, and the badge does not go to and fro.
+    if (!trouble) show("connecting", "connecting…");
     const mine = new WebSocket(address);
     let opened = null;
     socket = mine;
     mine.onopen = () => {
       opened = Date.now();
+      trouble = null;
       show("connected", "connected");
     };
     mine.onmessage = (event) => {
@@ -40,9 +44,10 @@ export function stayConnected({ onMessage, onText = () => {}, onState = () => {}
       else onText(event.data);
     };
     mine.onclose = () => {
-      if (!wanted) return show("disconnected", "disconnected");
+      if (!wanted) return goodbye();
       if (opened && Date.now() - opened > STEADY) pause = FIRST_PAUSE;
-      show("lost", "lost, reconnecting…");
+      trouble ??= "lost, reconnecting…";
+      show("lost", trouble);
       if (!opened) tellWhy();
       timer = setTimeout(open, pause * (0.75 + Math.random() / 2));
       pause = Math.min(2 * pause, LONGEST_PAUSE);
@@ -54,7 +59,14 @@ export function stayConnected({ onMessage, onText = () => {}, onState = () => {}
     const answer = await fetch(new URL("about", address.href.replace("ws", "http"))).catch(() => null);
     if (answer?.status !== 401 && answer?.status !== 403) return;
     const words = await answer.text();
-    if (socket.readyState === WebSocket.CLOSED) show("lost", `refused: ${words}`);
+    if (socket.readyState !== WebSocket.CLOSED) return;
+    trouble = `refused: ${words}`;
+    show("lost", trouble);
+  }
+
+  function goodbye() {
+    trouble = null;
+    show("disconnected", "disconnected");
   }
 
   open();
@@ -67,7 +79,7 @@ export function stayConnected({ onMessage, onText = () => {}, onState = () => {}
     disconnect() {
       wanted = false;
       clearTimeout(timer);
-      if (socket.readyState === WebSocket.CLOSED) show("disconnected", "disconnected");
+      if (socket.readyState === WebSocket.CLOSED) goodbye();
       else socket.close(1000);
     },
     reconnect() {

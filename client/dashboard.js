@@ -46,10 +46,13 @@ function points(field, newest) {
 
 function showAge() {
   const age = Date.now() - arrived;
-  let words = age < LIVE ? "live" : `${Math.round(age / 1000)} s old`;
+  let words = age < LIVE ? "live" : "old";
   if (state !== "connected") words = "lost";
   if (samples.length === 0) words = "none yet";
-  document.querySelector("#age").textContent = words;
+  // Whoever listens to the page is told when the word changes, and not of each second.
+  const shown = document.querySelector("#age");
+  if (shown.textContent !== words) shown.textContent = words;
+  document.querySelector("#seconds").textContent = words === "old" ? `, ${Math.round(age / 1000)} s` : "";
 }
 
 setInterval(showAge, 500);

@@ -9,6 +9,7 @@ const REMEMBERED = 10000; // ids by which one that comes twice is known
 
 const inbox = document.querySelector("#inbox");
 const toasts = document.querySelector("#toasts");
+const all = document.querySelector("#all");
 const seen = new Set();
 const unread = new Set();
 
@@ -31,7 +32,12 @@ function addRow(message) {
   words.textContent = message.message; // as text: what others wrote is never HTML
   button.textContent = "✕";
   button.title = `Dismiss: ${message.message}`;
-  button.addEventListener("click", () => dismiss(message.id));
+  button.setAttribute("aria-label", button.title);
+  button.addEventListener("click", () => {
+    dismiss(message.id);
+    // The button is gone, and the keyboard would begin anew at the top of the page.
+    (inbox.querySelector(".fresh button") ?? all).focus();
+  });
   row.dataset.id = message.id;
   row.className = "fresh";
   row.append(words, button);
@@ -68,6 +74,6 @@ function showUnread() {
   document.querySelector("#unread").textContent = unread.size;
 }
 
-document.querySelector("#all").addEventListener("click", () => {
+all.addEventListener("click", () => {
   for (const id of [...unread]) dismiss(id);
 });

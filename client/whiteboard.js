@@ -4,6 +4,7 @@
 // them it falls back to one message a point.
 
 import { stayConnected } from "./connection.js";
+import { drawWithKeys } from "./keyboard.js";
 import { toJSON, toSVG, fromJSON } from "./drawing.js";
 
 const PAUSE = 16; // milliseconds between two messages with points
@@ -197,6 +198,8 @@ const look = () => ({ color: find("color").value, width: Number(find("width").va
 glass.addEventListener("pointerdown", (event) => {
   if (hand !== null || event.button > 0) return;
   event.preventDefault();
+  keys.lift();
+  keys.isShown = false;
   hand = event.pointerId;
   glass.setPointerCapture(hand); // so that it may leave the sheet and be let go elsewhere
   last = place(event);
@@ -237,6 +240,19 @@ function end(event) {
 }
 for (const name of ["pointerup", "pointercancel", "lostpointercapture"]) glass.addEventListener(name, end);
 
+// What the keys do: see keyboard.js.
+const keys = drawWithKeys(glass, {
+  isBusy: () => hand !== null,
+  start: ([x, y]) => act({ type: "draw_start", x, y, ...look() }),
+  move(to, from) {
+    const isMoved = to[0] !== from[0] || to[1] !== from[1];
+    if (keys.isDown && isMoved) act({ type: "draw_points", points: [to] }, from);
+    repaint();
+  },
+  end: () => act({ type: "draw_end" }),
+  say: (words) => { find("pen").textContent = words; },
+});
+
 function hover(event) {
   if (mode !== "batch" || event.timeStamp - pointerAt < POINTER_PAUSE) return;
   pointerAt = event.timeStamp;
@@ -267,6 +283,7 @@ function paint() {
   anew = false;
   ink.clearRect(0, 0, glass.width, glass.height);
   paintUntaken();
+  if (keys.isShown) ring(...keys.place);
   for (const [number, { x, y, color, username, since }] of pens) {
     if (Date.now() - since > GONE) pens.delete(number);
     else cursor(x, y, color, username);
@@ -308,6 +325,17 @@ function cursor(x, y, color, username) {
   const isRight = x > glass.width - 160;
   ink.textAlign = isRight ? "right" : "left";
   ink.fillText(username, x + (isRight ? -8 : 8), Math.max(y - 6, 14));
+}
+
+// Where the pen of the keys is: thick around what it draws, so that one sees it on any ink.
+function ring(x, y) {
+  for (const [color, width] of [["#ffffff", 5], ["#0b57d0", 2]]) {
+    ink.strokeStyle = color;
+    ink.lineWidth = width;
+    ink.beginPath();
+    ink.arc(x, y, 9, 0, 2 * Math.PI);
+    ink.stroke();
+  }
 }
 
 setInterval(() => pens.size && repaint(), 1000);

@@ -25,8 +25,8 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -36,6 +36,8 @@ import nbformat
 import psutil
 
 try:
+    from playwright.async_api import Browser as AsyncBrowser
+    from playwright.async_api import async_playwright
     from playwright.sync_api import (
         Browser,
         BrowserContext,
@@ -57,6 +59,7 @@ __all__ = [
     "NoBrowser",
     "Notebook",
     "chromium",
+    "chromium_beside",
     "expect",
     "free_ports",
 ]
@@ -127,6 +130,21 @@ def chromium() -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
+
+
+@asynccontextmanager
+async def chromium_beside() -> AsyncIterator[AsyncBrowser]:
+    """A headless Chromium for who is on an event loop already, beside the server it shall show.
+
+    Raises NoBrowser when Playwright or Chromium is not installed, see `find_chromium`.
+    """
+    found = find_chromium()
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=found, args=CHROMIUM_FLAGS)
+        try:
+            yield browser
+        finally:
+            await browser.close()
 
 
 def find_chromium() -> str:

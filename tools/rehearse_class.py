@@ -29,7 +29,7 @@ from server.door import NO_TOKEN
 from server.guest import Guest
 from server.link import Link
 from server.relay import Relay
-from tests.lab import CHROMIUM_FLAGS, find_chromium
+from tests.lab import chromium_beside
 from tests.wire import ask
 from tools.kernel import Kernel
 
@@ -400,16 +400,10 @@ async def rehearse(seconds: float, students: int = STUDENTS, pages: int = PAGES)
         students: How many they are.
         pages: How many of them have a page; the others have a client in a notebook.
     """
-    from playwright.async_api import async_playwright  # only who rehearses needs a browser
-
     names = [f"Ann {number}" for number in range(1, students + 1)]
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
-        playwright = await enter(async_playwright())
-        browser = await playwright.chromium.launch(
-            executable_path=find_chromium(), args=CHROMIUM_FLAGS
-        )
-        stack.push_async_callback(browser.close)
+        browser = await enter(chromium_beside())
         server = await start("chat", port=0)
         stack.push_async_callback(stop)
         await server.move(CLASSROOM, tls=False)

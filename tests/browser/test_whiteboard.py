@@ -1,6 +1,8 @@
 """The whiteboard in a real JupyterLab and as a page: mouse, finger, reload, a second view."""
 
 import json
+from collections.abc import Iterator
+from itertools import zip_longest
 
 from playwright.sync_api import Browser, Locator, Page
 
@@ -62,17 +64,43 @@ def draw(pad: Locator, *points: tuple[float, float]) -> None:
 
 def swipe(page: Page, pad: Locator, *points: tuple[float, float]) -> None:
     """Draw with a finger."""
+    for _ in finger(page, pad, *points):
+        pass
+
+
+def finger(page: Page, pad: Locator, *points: tuple[float, float]) -> Iterator[None]:
+    """Draw with a finger, one point at each step."""
     fingers = page.context.new_cdp_session(page)
     kinds = ["touchStart", *["touchMove"] * (len(points) - 1)]
     for kind, point in zip(kinds, points, strict=True):
         x, y = place(pad, *point)
         fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}]})
+        yield
     fingers.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
 
 
+def hand(pad: Locator, *points: tuple[float, float]) -> Iterator[None]:
+    """Draw with the mouse, one point at each step."""
+    mouse = pad.page.mouse
+    mouse.move(*place(pad, *points[0]))
+    mouse.down()
+    for point in points[1:]:
+        yield
+        mouse.move(*place(pad, *point))
+    mouse.up()
+
+
+def saved(page: Page) -> list:
+    """Return what a page has on its sheet: the colour and the points of each stroke."""
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save JSON").click()
+    drawing = json.loads(download.value.path().read_text())
+    return [[stroke["color"], stroke["points"]] for stroke in drawing["strokes"]]
+
+
 def strokes(notebook) -> list:
-    notebook.run_cell(2)
-    return json.loads(notebook.output_text(2))
+    notebook.run_cell("client.drawing.strokes")
+    return json.loads(notebook.output_text("client.drawing.strokes"))
 
 
 def open_both(lab, open_notebook, more=()):
@@ -89,7 +117,7 @@ def open_both(lab, open_notebook, more=()):
     return notebooks
 
 
-def test_two_kernels_and_a_phone_draw_on_one_sheet(lab, open_notebook, browser: Browser):
+def test_two_kernels_and_two_phones_draw_on_one_sheet(lab, open_notebook, browser: Browser):
     ada, bob = open_both(lab, open_notebook)
     link = ada.output(0).get_by_role("link", name="open its page").get_attribute("href")
     phone = browser.new_context(
@@ -150,6 +178,33 @@ def test_two_kernels_and_a_phone_draw_on_one_sheet(lab, open_notebook, browser: 
     draw(pad, (600, 480), (700, 480))
     wait_for_ink(ada.output(view).locator(SHEET), (650, 480))
 
+    # Two phones and two kernels draw at the same time, and in the end all have the same picture.
+    tablet = browser.new_context(
+        has_touch=True, is_mobile=True, viewport={"width": 820, "height": 1180}
+    )
+    other = tablet.new_page()
+    other.goto(link)
+    expect(other.locator("#state")).to_have_text("connected")
+    wait_for_ink(other.locator("#paper"), (650, 450))
+    lines = [[(20 + 60 * step, 210 + 30 * number) for step in range(12)] for number in range(4)]
+    hands = [
+        finger(page, glass, *lines[0]),
+        finger(other, other.locator("#glass"), *lines[1]),
+        hand(pad, *lines[2]),
+        hand(bob.output(1).locator(PAD), *lines[3]),
+    ]
+    for _ in zip_longest(*hands):
+        pass
+    for sheet in (*sheets, other.locator("#paper")):
+        wait_for_ink(sheet, *[(660, y) for _, y in (line[-1] for line in lines)])
+    drawn = strokes(ada)
+    assert strokes(bob) == drawn
+    assert all(ended for _, _, ended, _ in drawn[-4:])
+    assert sorted(round(points[-1][1], -1) for *_, points in drawn[-4:]) == [210, 240, 270, 300]
+    picture = [[color, points] for _, color, _, points in drawn]
+    assert saved(page) == saved(other) == picture
+    tablet.close()
+
     # Clear asks once.
     bob.button(1, "Clear").click()
     again = bob.button(1, "Clear for everybody?")
@@ -193,3 +248,11 @@ def test_the_page_draws_with_a_server_that_knows_the_table_alone(
     draw(glass, (10, 150), (100, 150))
     wait_for_ink(sheet, (50, 150))
     page.close()
+
+    # Within the card, nobody has to scroll to reach the tools.
+    ada.button(1, "Show its page here").click()
+    frame = ada.output(1).frame_locator("iframe")
+    expect(frame.locator("#state")).to_have_text("connected")
+    tall, seen = frame.locator("html").evaluate("e => [e.scrollHeight, innerHeight]")
+    assert tall <= seen
+    assert frame.locator("#sheet").bounding_box()["width"] > 500
