@@ -199,6 +199,8 @@ class Shared:
             self._tasks = [asyncio.create_task(self._hear()), asyncio.create_task(self._speak())]
             ended, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
             await end(*self._tasks)
+            for task in self._tasks:  # both may have failed; one reason will do
+                task.cancelled() or task.exception()
             error = next(iter(ended)).exception()
             if not isinstance(error, ConnectionError):
                 logger.error("A mistake of the course, in the line to Redis", exc_info=error)
@@ -255,7 +257,8 @@ class Shared:
     async def _speak(self) -> None:
         """Publish what is in the queue, all that one turn of the event loop brought at once."""
         due = self._now()
-        while True:
+        # Asked for as well as raised: see `end`, whose cancellations may come at each beat.
+        while not asyncio.current_task().cancelling():
             # Not wait_for(): in Python 3.11 it may take a cancellation for the event, and go on.
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(due):
