@@ -238,8 +238,11 @@ def main() -> None:
             assert delivered <= sent * options.clients, "more messages came than were sent"
             tell(delivered, seconds, done=True)
             listening.join()  # who went now would disturb what the server still has to do
-    except (OSError, AssertionError) as error:  # a TimeoutError is an OSError
-        print(json.dumps({"error": str(error)}), flush=True)
+    except (TimeoutError, AssertionError) as error:
+        print(json.dumps({"wrong": str(error)}), flush=True)
+        listening.join()
+    except OSError as error:
+        print(json.dumps({"failed": str(error)}), flush=True)
         listening.join()
 
 

@@ -61,7 +61,7 @@ class Ladder:
     of their own, so that they take nothing from the server: one sends without pause, all receive.
 
     Attributes:
-        rungs: What was measured, by title, lowest first as it was climbed.
+        rungs: What was measured, by title, in the order of climbing.
     """
 
     def __init__(self, clients: int = 100, seconds: float = 1.0) -> None:
@@ -106,7 +106,7 @@ class Ladder:
         Raises:
             TypeError: If it is no function with two parameters.
             ValueError: If there cannot be that many clients.
-            RuntimeError: If not everybody gets each message once.
+            RuntimeError: If not everybody gets each message once, or it comes to no end.
             Exception: Whatever the function raises.
         """
         expect_function(send_to_all)
@@ -124,9 +124,16 @@ class Ladder:
         if get_ipython() is not None:
             display(self)  # now, and not with the last line of the cell: so one sees it grow
         try:
-            async with asyncio.timeout(self.seconds + PATIENCE):
+            async with asyncio.timeout(self.seconds + PATIENCE) as bound:
                 await self._measure(rung, send_to_all, options)
             rung.is_done = True
+        except TimeoutError:
+            if not bound.expired():
+                raise  # the function's own
+            raise RuntimeError(
+                f"There was no end after {self.seconds + PATIENCE:.0f} s. Does the function wait "
+                "for something that never comes?"
+            ) from None
         finally:
             if not rung.is_done and former is not None:
                 self.rungs[rung.title] = former
@@ -157,10 +164,12 @@ class Ladder:
     async def _follow(self, rung: Rung, known: AsyncIterator[dict[str, Any]]) -> None:
         """Let a rung grow with what the crowd tells."""
         async for line in known:
-            if error := line.get("error"):
+            if wrong := line.get("wrong"):
                 raise RuntimeError(
-                    f"Each message must come to each of the {rung.clients:,} clients once: {error}."
+                    f"Each message must come to each of the {rung.clients:,} clients once: {wrong}."
                 )
+            if failed := line.get("failed"):
+                raise RuntimeError(f"The {rung.clients:,} clients could not go on: {failed}.")
             rung.delivered, rung.seconds = line["delivered"], line["seconds"]
             rung.alone = line["alone"]
             self._painter.changed()
