@@ -149,6 +149,8 @@ async def draw_with_keys(page) -> None:
     assert await page.locator("#pen").inner_text() == "The pen is up."
 
 
+# Not in tests/browser: while the browser of those tests is open, `asyncio.run` raises.
+@pytest.mark.browser
 async def test_every_page_for_the_keyboard_the_ear_and_the_weak_eye():
     async with AsyncExitStack() as stack:
         try:

@@ -1,14 +1,16 @@
 """Browsers that come another way: a page of somebody else's, and one over an encrypted line."""
 
+from __future__ import annotations
+
 import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from playwright.async_api import Browser, Error, Page, expect
 
 from client import ChatClient, ConnectClient
 from server import join
@@ -16,6 +18,11 @@ from tests.lab import NoBrowser, chromium_beside
 from tests.test_command_line import address, run
 from tests.wire import serving, within
 
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, Page
+
+playwright = pytest.importorskip("playwright.async_api")
+expect = playwright.expect
 STRANGER = Path(__file__).parent / "strangers_page.html"
 # An address of this computer at which the door knows nobody, so that the token counts.
 CLASSROOM = "127.0.0.2"
@@ -68,6 +75,8 @@ class Stranger:
         await self.press("Connect")
 
 
+# Not in tests/browser: while the browser of those tests is open, `asyncio.run` raises.
+@pytest.mark.browser
 async def test_a_page_that_others_wrote_for_the_exercise_sheet_works_with_our_server():
     async with a_browser() as browser, a_site_of_its_own() as port:
         site = f"http://localhost:{port}"
@@ -125,6 +134,7 @@ async def test_a_page_that_others_wrote_for_the_exercise_sheet_works_with_our_se
 # An encrypted line
 
 
+@pytest.mark.browser
 async def test_a_page_over_a_certificate_made_on_the_spot():
     if sys.platform == "darwin":
         pytest.skip("macOS does not have 127.0.0.2 from the beginning")
@@ -134,7 +144,7 @@ async def test_a_page_over_a_certificate_made_on_the_spot():
         assert str(link).startswith("https://") and "#" in str(link)  # with the fingerprint
 
         careful = await browser.new_page()
-        with pytest.raises(Error, match="ERR_CERT_AUTHORITY_INVALID"):
+        with pytest.raises(playwright.Error, match="ERR_CERT_AUTHORITY_INVALID"):
             await careful.goto(str(link))
 
         # Somebody reads the warning, and goes on.
