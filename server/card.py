@@ -1,6 +1,7 @@
 """The cards that a notebook shows: a bordered box with a title, a badge and a body."""
 
 import asyncio
+import re
 from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
@@ -237,7 +238,7 @@ class RedisCard(Card):
         if not redis.is_installed:
             self.show_badge("stopped", "not installed")
             ways = "".join(
-                f"<li>{escape(system)}: <code>{escape(way)}</code></li>"
+                f"<li>{escape(system)}: {_with_code(way)}</li>"
                 for system, way in HOW_TO_INSTALL.items()
             )
             self._body.value = _body(
@@ -276,12 +277,18 @@ def _meeting(server: "Server") -> str:
     if shared.failure:
         return (
             f'<p role="alert"><b>The room is cut off from other servers.</b> '
-            f"{escape(shared.failure)} Who is connected here still hears each other. It connects "
+            f"{_with_code(shared.failure)} Who is connected here still hears each other. It connects "
             f"again by itself, to {at}.</p>"
         )
-    number = len(shared.others)
-    others = f"{number} other server{'' if number == 1 else 's'}" if number else "no other server"
+    if not (number := len(shared.others)):
+        return f"<p>Its room can be shared over {at}. No other server does so yet.</p>"
+    others = f"{number} other server{'' if number == 1 else 's'}"
     return f"<p>Its room is shared over {at} with {others}.</p>"
+
+
+def _with_code(words: str) -> str:
+    """Return words as HTML, with what is between backticks as code."""
+    return re.sub("`([^`]+)`", r"<code>\1</code>", escape(words))
 
 
 def _invitation(server: "Server") -> str:

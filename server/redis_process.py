@@ -12,9 +12,9 @@ from server.ports import LOOPBACK, free_port
 START_SECONDS = 10.0  # on a busy computer; it usually takes a tenth of a second
 FAREWELL = 3.0  # seconds in which it may end by itself
 HOW_TO_INSTALL = {
-    "Debian, Ubuntu": "sudo apt-get install redis-server",
-    "macOS, with Homebrew": "brew install redis",
-    "Linux and macOS, with conda": "conda install -c conda-forge redis-server",
+    "Debian, Ubuntu": "`sudo apt-get install redis-server`",
+    "macOS, with Homebrew": "`brew install redis`",
+    "Linux and macOS, with conda": "`conda install -c conda-forge redis-server`",
     "Windows": "Redis does not run there; install WSL, and in it what Debian or Ubuntu need",
 }
 # Redis does not notice when whoever started it is gone. A shell does, which reads from a pipe: when
