@@ -277,8 +277,8 @@ def _meeting(server: "Server") -> str:
     if shared.failure:
         return (
             f'<p role="alert"><b>The room is cut off from other servers.</b> '
-            f"{_with_code(shared.failure)} Who is connected here still hears each other. It connects "
-            f"again by itself, to {at}.</p>"
+            f"{_with_code(shared.failure)} Who is connected here still hears each other. It "
+            f"connects again by itself, to {at}.</p>"
         )
     if not (number := len(shared.others)):
         return f"<p>Its room can be shared over {at}. No other server does so yet.</p>"
