@@ -214,6 +214,9 @@ WAYS_TO_GO = [
     against_the_rules(b"\x83\x80" + NO_MASK, 1002),  # a kind of frame that there is not
     against_the_rules(b"\xc1\x80" + NO_MASK, 1002),  # compressed, which was not agreed on
     against_the_rules(b"\x80\x80" + NO_MASK, 1002),  # goes on with what was not begun
+    against_the_rules(b"\x89\xfe\x00\x7e" + NO_MASK + bytes(126), 1002),  # a ping of 126 bytes
+    against_the_rules(b"\x09\x80" + NO_MASK, 1002),  # a ping in pieces
+    against_the_rules(b"\x01\x80" + NO_MASK + b"\x81\x80" + NO_MASK, 1002),  # one in another
     against_the_rules(b"\x88\x82" + NO_MASK + b"\x03\xed", 1002),  # 1005 is never sent
 ]
 
@@ -397,8 +400,11 @@ class Table:
             await say(client, b"\x00")
             assert (await hear(client))["type"] == "error"  # and nothing came before it
         assert self.server.failure is None
-        for held in vars(self.room).values():
-            who = held.members if isinstance(held, Room) else held
+        held = vars(self.room).values()
+        # The whiteboard has two rooms: one for those that take several points at once.
+        rooms = [room.members for room in held if isinstance(room, Room)]
+        assert set().union(*rooms) == self.known and sum(map(len, rooms)) == len(self.known)
+        for who in held:
             if isinstance(who, set | dict):
                 assert {one for one in who if isinstance(one, ServerConnection)} <= self.known
         await until(lambda: len(asyncio.all_tasks()) == self.tasks)
