@@ -847,3 +847,31 @@ async def test_the_same_counter_object_is_not_shared_by_accident():
         await say(ann, PLUS)
         await hear(ann)
         assert counter.value == 1
+
+
+async def test_a_check_that_is_interrupted_while_it_pauses_a_server_does_not_leave_it_mute():
+    """It waits until every handler is off its connection, and an interrupt may come meanwhile."""
+    stuck = asyncio.Event()
+
+    async def handler(websocket):
+        async for message in websocket:
+            stuck.set()
+            while message == "wait":
+                await asyncio.sleep(0.01)
+            await websocket.send(message)
+
+    async def check():
+        async with server.paused():
+            raise AssertionError("it must wait for the handler")
+
+    async with serving(handler) as server, guests(server.url, 2) as [ann, ben]:
+        await say(ann, "wait")
+        await within(stuck.wait())
+        checking = asyncio.create_task(check())
+        await until(lambda: server.handler is not handler)
+        checking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await within(checking)
+        assert server.handler is handler
+        await say(ben, "hello")
+        assert await within(ben.recv()) == "hello"
