@@ -175,4 +175,66 @@ RIGHT = [
                 asyncio.ensure_future(other.send(told))
         """,
     ),
+    Piece(
+        "closures, a queue with a task for each client, and match",
+        (
+            cell("""
+                import asyncio, json
+                from datetime import datetime, timezone
+
+                def chat():
+                    names, queues = {}, {}
+
+                    def put(to, kind, **fields):
+                        time = datetime.now(timezone.utc).isoformat()
+                        for websocket in to:
+                            queues[websocket].put_nowait(
+                                json.dumps({"type": kind, **fields, "timestamp": time})
+                            )
+
+                    def others(websocket):
+                        return [other for other in names if other is not websocket]
+
+                    def take(websocket, text):
+                        match json.loads(text):
+                            case {"type": "join", "username": str(name)} if name.strip():
+                                names[websocket] = name.strip()
+                                put([websocket], "system", message="Hello, " + name)
+                                put(others(websocket), "system", message=name + " is here.")
+                                put(names, "user_list", users=list(names.values()))
+                            case {"type": "message", "content": str(content)}:
+                                name = names[websocket]
+                                put(names, "message", username=name, content=content)
+                            case {"type": "typing" | "stop_typing" as kind}:
+                                put(others(websocket), kind, username=names[websocket])
+                            case _:
+                                put([websocket], "error", message="The type is unknown.")
+
+                    async def pump(websocket):
+                        while True:
+                            await websocket.send(await queues[websocket].get())
+
+                    async def handler(websocket):
+                        queues[websocket] = asyncio.Queue()
+                        task = asyncio.create_task(pump(websocket))
+                        try:
+                            async for text in websocket:
+                                try:
+                                    take(websocket, text)
+                                except (ValueError, KeyError) as wrong:
+                                    put([websocket], "error", message="Join first: " + repr(wrong))
+                        finally:
+                            task.cancel()
+                            if name := names.pop(websocket, None):
+                                put(names, "system", message=name + " has left.")
+                                put(names, "user_list", users=list(names.values()))
+                            del queues[websocket]
+
+                    return handler
+            """),
+        ),
+        "✓✓✓✓✓",
+        (),
+        "chat()",
+    ),
 ]
