@@ -14,6 +14,7 @@ from server.exercises import NOT_SHARED, check_exercise, listed, load
 from server.joined import Joined, joined
 from server.link import Link
 from server.process import running as processes
+from server.redis_process import own as redis
 from server.room import Room
 from server.running import EVERYWHERE, TLS, Background, Server, servers
 from server.via import Via
@@ -142,10 +143,12 @@ async def pause_own() -> AsyncIterator[None]:
 
 
 async def stop() -> None:
-    """Stop every server of this kernel and those in processes of its own; leave those it joined."""
+    """Stop what this kernel runs, its servers first and then its Redis; leave what it joined."""
     running = [server for server in servers.values() if server.is_running]
     for server in [*running, *processes, *joined.values()]:
         await server.stop()
+    if redis.is_running:
+        await redis.stop()
 
 
 async def _start_on(

@@ -15,7 +15,7 @@ import pytest
 from redis.asyncio import Redis
 from websockets.asyncio.client import ClientConnection
 
-from server import Joined, PortTaken, RedisProcess, Server, shared, start, start_redis
+from server import Joined, PortTaken, RedisProcess, Server, shared, start, start_redis, stop
 from server.exercises import load
 from server.via import Via
 from tests.test_command_line import ROOT, address, outcome, run
@@ -493,7 +493,8 @@ async def test_start_redis_can_be_run_again_and_says_how_to_install_it(monkeypat
         await redis.start()
         assert redis.is_running and redis.url == url
     finally:
-        await redis.stop()
+        await stop()  # all that this process runs
+    assert not redis.is_running
     monkeypatch.setenv("PATH", "")
     missing = RedisProcess()
     await missing.start()
