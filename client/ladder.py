@@ -258,7 +258,12 @@ async def crowd_of(
     # As a file and not with -m: the package would bring widgets along, which take half a second.
     command = [sys.executable, "-P", crowd.__file__, str(port), str(number), str(seconds)]
     pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=pipe,
+        stdout=pipe,
+        start_new_session=True,  # or else a notebook's stop button would interrupt it, too
+    )
 
     async def known() -> AsyncIterator[dict[str, Any]]:
         async for line in process.stdout:

@@ -127,6 +127,7 @@ async def start_process(exercise: str, *, via: str | None = None) -> ServerProce
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
+        start_new_session=True,  # or else a notebook's stop button would interrupt it, too
     )
     server = ServerProcess(exercise, process)
     running.add(server)

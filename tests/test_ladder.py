@@ -13,6 +13,7 @@ from websockets.asyncio.server import broadcast
 
 from client import Ladder, Listeners
 from client.ladder import Rung, chart
+from tools.kernel import Kernel
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -31,10 +32,10 @@ def connections():
     return set(psutil.Process().net_connections("inet"))
 
 
-def crowds():
-    """The processes of crowds that this process has begun."""
+def crowds(process=None):
+    """The processes of crowds that a process has begun, by default this one."""
     found = []
-    for child in psutil.Process().children():
+    for child in (process or psutil.Process()).children():
         with suppress(psutil.Error):
             found += [child] if any("crowd.py" in word for word in child.cmdline()) else []
     return found
@@ -87,6 +88,28 @@ async def test_a_measurement_that_is_stopped_leaves_nothing_and_the_former_rung_
             with pytest.raises(asyncio.CancelledError):
                 await climbing
     assert ladder.rungs == {"broadcast": former}
+
+
+async def test_the_stop_button_ends_a_measurement_and_no_server_of_another_process():
+    prepare = (
+        "from websockets.asyncio.server import broadcast\n"
+        "from client import Ladder\n"
+        "from server import start_process\n"
+        "ladder, server = Ladder(seconds=8), await start_process('counter')"
+    )
+    async with Kernel() as book:
+        await book.run("prepare", prepare)
+        climbing = book.begin("climb", "await ladder.climb(broadcast)")
+        async with asyncio.timeout(20):
+            while not crowds(book.process):
+                await asyncio.sleep(0.01)
+            await book.interrupt()
+            await climbing.answered.wait()
+        assert climbing.error in ("CancelledError", "KeyboardInterrupt")
+        assert await book.run("look", "ladder.rungs, server.is_running") == "({}, True)"
+        assert not crowds(book.process)
+        # Whoever sends to a crowd that is gone is told so, thousands of times.
+        assert "socket.send() raised" not in book.stderr
 
 
 def raises(members, text):
