@@ -2,14 +2,14 @@
 
 from uuid import uuid4
 
-from server.messages import Message, now
+from server.messages import Message, notice, now
 
 
 def announcement(exercise: str, words: str) -> Message | None:
     """Return the message in which the clients of an exercise show words; None if there is none."""
     match exercise:
         case "connect" | "chat" | "typing_indicator":
-            return {"type": "system", "message": words, "timestamp": now()}
+            return notice(words)
         case "notifications":
             known = {"type": "notification", "id": str(uuid4()), "message": words}
             return known | {"timestamp": now()}

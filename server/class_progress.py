@@ -18,8 +18,8 @@ from typing import Any
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
-from server.chat import look_of, username
 from server.messages import Accepted, Message, Refused, text
+from server.names import look_of, username
 from server.room import receive, refuse, send, tell
 
 MOST_LEARNERS = 100

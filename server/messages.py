@@ -36,6 +36,11 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
+def notice(words: str) -> Message:
+    """Return a message in which the server itself speaks."""
+    return {"type": "system", "message": words, "timestamp": now()}
+
+
 def encode(message: Message) -> str:
     """Return the text of a frame for `message`.
 

@@ -17,9 +17,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from websockets.asyncio.server import ServerConnection
 
-from server.chat import username
 from server.drawing import BLACK, THIN, Drawing, Point, Stroke
 from server.messages import Message, Refused, number, text
+from server.names import username
 from server.room import Room, receive, send
 
 PENS = 1_000  # that are remembered
