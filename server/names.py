@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from websockets.asyncio.server import ServerConnection
 
@@ -47,7 +48,8 @@ class NamesElsewhere:
 
     def __init__(self, chat: "Chat") -> None:
         self._chat = chat
-        self._since: dict[ServerConnection, float] = {}  # of those who are here
+        # When those who are here joined. A client that is gone is not kept from being forgotten.
+        self._since: WeakKeyDictionary[ServerConnection, float] = WeakKeyDictionary()
         self._newest = 0.0
         chat.room.check_part, chat.room.changed = people, self._changed
         chat.room.share([])
@@ -66,10 +68,16 @@ class NamesElsewhere:
         return [name for _, name in self._first_of_each_name().values()]
 
     def _here(self) -> list[Person]:
-        self._since = {who: self._since.get(who) or self._now() for who in self._chat.names}
-        return [[self._since[who], name] for who, name in self._chat.names.items()]
+        names = self._chat.names
+        for who in self._since.keys() - names.keys():
+            del self._since[who]
+        for who in names:
+            if who not in self._since:
+                self._since[who] = self._later()
+        return [[self._since[who], name] for who, name in names.items()]
 
-    def _now(self) -> float:
+    def _later(self) -> float:
+        """Return the time, which is always later than what was returned before."""
         self._newest = max(time.time(), self._newest + 0.001)  # a clock may stand still, or go back
         return self._newest
 
