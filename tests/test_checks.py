@@ -209,10 +209,11 @@ def test_what_counts_as_empty(source: str, empty: bool) -> None:
 
 async def test_a_solved_check_takes_little_work() -> None:
     handler = solved_up_to(5, SERVER_STEPS, run_to=5)["handler"]
-    began = time.process_time()
+    began = time.thread_time()
     assert (await check_counter(handler)).passed
-    # The time of the processor, not of the clock: other programs may be at work.
-    assert time.process_time() - began < 0.3
+    # The time of the processor in this thread: other programs, and what runs the galleries
+    # beside this, may be at work.
+    assert time.thread_time() - began < 0.3
 
 
 INTERRUPTED = """
