@@ -134,6 +134,11 @@ class Crowd:
                 raise TimeoutError(f"{number} messages have not come after {within:.0f} s")
         assert number == 0, f"{-number} messages more than were sent"
 
+    def expect_no_more(self, within: float = 0.2) -> None:
+        """Wait a moment, in seconds, and see that nothing comes that was not sent."""
+        more = self.read(within).total()
+        assert not more, f"{more} messages more than were sent"
+
     def send_alone(self, times: int, within: float = DEADLINE) -> float:
         """Send a message and wait until all have it, several times.
 
@@ -235,7 +240,8 @@ def main() -> None:
                 print(json.dumps(known), flush=True)
 
             sent, delivered, seconds = crowd.flood(options.seconds, tell)
-            assert delivered <= sent * options.clients, "more messages came than were sent"
+            crowd.read_all(sent * options.clients - delivered, within=5)
+            crowd.expect_no_more()
             tell(delivered, seconds, done=True)
             listening.join()  # who went now would disturb what the server still has to do
     except (TimeoutError, AssertionError) as error:

@@ -104,4 +104,7 @@ def run_test(module: str, function: str, number: int | None) -> None:
             names = [names] if isinstance(names, str) else names
             chosen = values[number] if len(names) > 1 else [values[number]]
             arguments = dict(zip(names, chosen, strict=True))
-    asyncio.run(asyncio.wait_for(test(**arguments), 60))
+    try:
+        asyncio.run(asyncio.wait_for(test(**arguments), 60))
+    except pytest.fail.Exception as failed:  # which cannot be sent to another process
+        raise AssertionError(str(failed)) from failed
