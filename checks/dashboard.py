@@ -155,21 +155,33 @@ async def primed(stage: DashboardStage) -> None:
     expect_real(stage, await fresh(stage, alice), "Alice came")
 
 
-@SERVER.criterion("A sample at each beat, without drift", step=2, stubs=["measure", "sample"])
-async def no_drift(stage: DashboardStage) -> None:
-    every, beats = 0.08, 12
-    stage.options["every"] = every
-    stage.computer.cost = 0.02
+async def lateness_of(
+    person: Person, stage: DashboardStage, every: float, beats: int
+) -> list[float]:
+    """Return how much later than expected each of the next samples came, in seconds."""
     clock = asyncio.get_running_loop().time
-    alice = await stage.join("Alice")
-    await fresh(stage, alice)
-    known = len(alice.of_type("metrics")) - 1
+    known = len(person.of_type("metrics")) - 1
     began, lateness = clock(), []
     for beat in range(1, beats + 1):
-        await next_of(stage, alice, known + beat)
+        await next_of(stage, person, known + beat)
         lateness.append(clock() - began - beat * every)
-    # One sample may be late. If that makes the next ones late as well, it never gets better.
-    if min(lateness[-3:]) > 5 * stage.computer.cost:
+    return lateness
+
+
+@SERVER.criterion("A sample at each beat, without drift", step=2, stubs=["measure", "sample"])
+async def no_drift(stage: DashboardStage) -> None:
+    every, beats, tries = 0.08, 12, 3
+    stage.options["every"] = every
+    stage.computer.cost = 0.02
+    alice = await stage.join("Alice")
+    await fresh(stage, alice)
+    for _ in range(tries):
+        lateness = await lateness_of(alice, stage, every, beats)
+        # One sample may be late. If that makes the next ones late as well, it never gets better.
+        if min(lateness[-3:]) <= 5 * stage.computer.cost:
+            break
+        # Or the computer was busy with something else for a moment. It will not be each time.
+    else:
         raise Failed(
             f"{beats} samples, one every {every} s: each came a little later than the one before. "
             "Measuring takes time as well. Count the next moment from the last one, "
