@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import Close
 
 from server import Joined, ports, start, stop
 from server.__main__ import parse_arguments
@@ -134,6 +135,11 @@ async def test_echo_sends_back_whatever_comes_and_is_no_exercise():
             for data in ["", "¡hola! 🚀", '{"type": "ping"}', b"", b"\x00\xff", long, "x" * 2**16]:
                 await say(ann, data)
                 assert await within(ann.recv()) == data
+            ann.protocol.send_text(b"Hel", fin=False)
+            ann.protocol.send_close(4321, "on second thoughts")
+            ann.send_data()
+            await within(ann.wait_closed())
+            assert ann.protocol.close_rcvd == Close(4321, "on second thoughts")
         process.send_signal(signal.SIGINT)
         await ended(process)
     with pytest.raises(ValueError, match="There is no exercise 'echo'"):
