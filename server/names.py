@@ -1,5 +1,6 @@
 """Names: what one may be, and whose it is in a room of many processes."""
 
+import math
 import time
 import unicodedata
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from server.chat import Chat
 
 Person = list[Any]  # when somebody joined, and the name
+LATEST = 2**53  # seconds; whatever a process tells, it is not later
 
 
 def username(field: str, value: Any) -> None:
@@ -77,8 +79,14 @@ class NamesElsewhere:
         return [[self._since[who], name] for who, name in names.items()]
 
     def _later(self) -> float:
-        """Return the time, which is always later than what was returned before."""
-        self._newest = max(time.time(), self._newest + 0.001)  # a clock may stand still, or go back
+        """Return the time, which is always later than when anybody joined who is known here.
+
+        A clock may stand still or go back, and that of another computer may be ahead.
+        """
+        told = max((since for since, _ in chain(*self._chat.room.parts)), default=0)
+        # No more than that: who joins elsewhere in the next moment comes after.
+        just_after = math.nextafter(max(self._newest, told), math.inf)
+        self._newest = min(max(time.time(), just_after), LATEST)
         return self._newest
 
     def _first_of_each_name(self) -> dict[str, Person]:
@@ -110,5 +118,5 @@ def people(field: str, value: Any) -> None:
     for person in value:
         if not isinstance(person, list) or len(person) != 2:
             raise Refused(f"The field '{field}' must hold a time and a name for each.")
-        number(0, 2**53)(field, person[0])
+        number(0, LATEST)(field, person[0])
         username(field, person[1])
