@@ -36,12 +36,17 @@ class Counter:
     def add(self, difference: int) -> None:
         """Count, and tell everybody."""
         self.tally.add(difference)
-        self.room.share(self.tally.counts)
-        self.room.broadcast_here(self.message())
+        self.tell()
 
     def clear(self) -> None:
         """Begin at 0 again: the teacher's view has a button for it."""
-        self.add(-self.value)
+        self.tally.clear()
+        self.tell()
+
+    def tell(self) -> None:
+        """Tell everybody here the value; other processes have it from the counts."""
+        self.room.share(self.tally.counts)
+        self.room.broadcast_here(self.message())
 
     def others_changed(self, *_: object) -> None:
         """Add what other processes have counted."""

@@ -189,6 +189,23 @@ async def test_a_counter_is_the_sum_and_outlives_who_counted():
         await hear_until(dan, type="counter", value=-1)
 
 
+async def test_two_who_clear_a_counter_in_the_same_instant_clear_it_once():
+    async with (
+        meeting() as redis,
+        servers_of("counter", 2, redis) as servers,
+        one_each(servers) as [ann, ben],
+    ):
+        for who, kind in (ann, "increment"), (ann, "increment"), (ben, "decrement"):
+            await say(who, {"type": kind})
+        counters = [server.exercise_object for server in servers]
+        await until(lambda: [counter.value for counter in counters] == [1, 1])
+        for counter in counters:
+            counter.clear()
+        await say(ben, {"type": "increment"})
+        # Neither goes below 0 when it hears that the other has cleared, too.
+        await until(lambda: [counter.value for counter in counters] == [1, 1])
+
+
 async def test_connect_counts_all_and_gives_each_guest_a_number(quick):
     async with (
         meeting() as redis,
