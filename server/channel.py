@@ -4,6 +4,7 @@ It is a line that breaks as lines do. Whoever uses it connects again, see :mod:`
 """
 
 import asyncio
+import ssl
 from typing import Any
 
 from redis.asyncio import Redis
@@ -39,8 +40,10 @@ class Channel:
         self._client: Redis | None = None
         self._heard: Any = None
 
-    async def connect(self) -> None:
-        """Connect, and hear what is published from now on.
+    async def connect(self, first: str) -> int:
+        """Connect, hear what is published from now on, and publish a first text.
+
+        Returns how many have heard it, this process among them.
 
         Raises:
             Away: If nobody answers there, or not yet.
@@ -62,11 +65,12 @@ class Channel:
         )
         try:
             async with asyncio.timeout(2 * PATIENCE):
-                await self._client.ping()
                 self._heard = self._client.pubsub()
                 await self._heard.subscribe(self._name)
                 while (await self._heard.get_message(timeout=PATIENCE))["type"] != "subscribe":
                     pass
+                # Now, because a user of Redis may have the right to listen, and not to speak.
+                return await self._client.publish(self._name, first)
         except (RedisError, OSError, TypeError, ValueError) as error:
             await self.close()
             raise _in_words(error, via) from None
@@ -116,6 +120,30 @@ class Channel:
 def _in_words(error: Exception, via: Via) -> Exception:
     """Return what went wrong: an `Away` if it may pass, a ValueError if the address is wrong."""
     at = f"The Redis at {via.place}"
+    encryption = (
+        "If it does not encrypt, the address begins with redis://."
+        if via.secure
+        else "If it encrypts, the address begins with rediss://."
+    )
+    match at_the_bottom(error):
+        case ssl.SSLCertVerificationError() as doubt:
+            said = doubt.verify_message.rstrip(".")
+            return ValueError(
+                f"{at} shows a certificate that is not trusted here: {said}. The host in the "
+                "address must be one for which it is. If an authority of your own has signed it, "
+                "let the environment variable SSL_CERT_FILE name that one's certificate."
+            )
+        case ssl.SSLError() as trouble:
+            return ValueError(
+                f"{at} and this computer do not agree on how to encrypt ({trouble.reason}). If it "
+                "asks for a certificate, which a server of the course has not, it needs the "
+                "setting `tls-auth-clients no`."
+            )
+        case ConnectionRefusedError():
+            return Away(
+                f"Nobody listens at {via.place}. Start a Redis there: in a notebook with "
+                "`await start_redis()`, in a terminal with `redis-server`."
+            )
     match error:
         case AuthenticationError() | AuthorizationError():
             return _refused(at)
@@ -129,7 +157,7 @@ def _in_words(error: Exception, via: Via) -> Exception:
         case RedisTimeout() | TimeoutError():
             return Away(
                 f"{at} does not answer. Is the address right, does it run, and does no firewall "
-                "stand in between?"
+                f"stand in between? {encryption}"
             )
         case ResponseError() if "AUTH" in str(error) or "WRONGPASS" in str(error):
             return _refused(at)
@@ -137,28 +165,26 @@ def _in_words(error: Exception, via: Via) -> Exception:
             return ValueError(f"{at} does not do what is asked of it: {str(error)[:200]}")
         case InvalidResponse() | TypeError() | ValueError():
             return ValueError(
-                f"What answers at {via.place} is no Redis{'' if via.secure else ', or it encrypts'}"
-                ". Look at the host and the port of the address."
-            )
-        case _ if is_refused(error):
-            return Away(
-                f"Nobody listens at {via.place}. Start a Redis there: in a notebook with "
-                "`await start_redis()`, in a terminal with `redis-server`."
+                f"What answers at {via.place} is no Redis. Look at the host and the port of the "
+                f"address. {encryption}"
             )
         case _:
             said = str(error)[:200].rstrip(".") or type(error).__name__
-            return Away(f"{at} cannot be reached: {said}. Is it a Redis, and does it still run?")
+            return Away(
+                f"{at} cannot be reached: {said}. Is it a Redis, and does it still run? "
+                f"{encryption}"
+            )
 
 
-def is_refused(error: BaseException | None) -> bool:
-    """Return whether what lies at the bottom of an error is that nobody listens."""
-    while error is not None and not isinstance(error, ConnectionRefusedError):
-        error = error.__cause__ or error.__context__
-    return error is not None
+def at_the_bottom(error: BaseException) -> BaseException:
+    """Return the error that all others came of."""
+    while cause := error.__cause__ or error.__context__:
+        error = cause
+    return error
 
 
 def _refused(at: str) -> ValueError:
     return ValueError(
-        f"{at} does not accept the password, or asks for one. It belongs into the address: "
-        "redis://:PASSWORD@HOST:PORT, and with a user's name before the colon if it has users."
+        f"{at} does not accept the name or the password, or asks for one. They belong into the "
+        "address: redis://:PASSWORD@HOST:PORT, or redis://NAME:PASSWORD@HOST:PORT if it has users."
     )

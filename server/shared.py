@@ -48,6 +48,7 @@ AWAY = (
     "to this server."
 )
 BACK = "All servers of this room are connected again."
+HELLO = '{"hello": true}'
 PART = object()  # stands in the queue for the part as it is when the queue is sent
 
 
@@ -98,7 +99,7 @@ class Shared:
         self._waiting = 0  # bytes of what is said in the queue
         self._something = asyncio.Event()
         self._all_greeted = asyncio.Event()
-        self._greetings: int | None = None  # how many others there must be
+        self._greetings = 0  # how many others there must be
         self._told_away = False
         self._back: asyncio.TimerHandle | None = None
         self._blamed: set[str] = set()
@@ -115,14 +116,14 @@ class Shared:
         from server.channel import Channel  # Only who shares a room needs Redis.
 
         channel = Channel(self.via, self.via.channel(self._exercise))
-        await channel.connect()
+        self._greetings = await channel.connect(self._post([HELLO])) - 1
         self._channel = channel
 
     async def open(self, room: "Room | None") -> None:
         """Meet the others, and learn what they know; :meth:`connect` comes first."""
         self.use(room)
-        self._greet()
         self._line = asyncio.create_task(self._keep_line())
+        self._count_greetings()
         # Whoever spoke before it knows of the others would speak beside them.
         with suppress(TimeoutError):
             async with asyncio.timeout(GREETING):
@@ -228,7 +229,7 @@ class Shared:
             await asyncio.sleep(pause * random.uniform(0.75, 1.25))
             pause = min(2 * pause, LONGEST_PAUSE)
             try:
-                await self._channel.connect()
+                await self._channel.connect(self._post([HELLO]))
                 return
             except (ConnectionError, ValueError) as error:
                 if str(error) != self.failure:
@@ -240,7 +241,7 @@ class Shared:
         self.failure = ""
         for other in self.others.values():  # they could not be heard
             other.heard = self._now()
-        self._greet()
+        self.share()
         self._back = asyncio.get_running_loop().call_later(STEADY, self._tell_back)
         self._on_change(None)
 
@@ -249,10 +250,6 @@ class Shared:
         self._told_away = False
         logger.info("The room is connected again, over Redis at %s.", self.via.place)
         self._on_change(BACK)
-
-    def _greet(self) -> None:
-        self._queue.append('{"hello": true}')
-        self.share()
 
     async def _speak(self) -> None:
         """Publish what is in the queue, all that one turn of the event loop brought at once."""
@@ -291,14 +288,13 @@ class Shared:
                 self._waiting -= len(item) - len('{"say": }')
             items.append(item)
             size += len(item)
-        post = f'{{"from": "{self.name}", "items": [{", ".join(items)}]}}'
-        heard_by = await self._channel.publish(post)
-        if self._greetings is None:
-            self._greetings = heard_by - 1
-            self._count_greetings()
+        await self._channel.publish(self._post(items))
+
+    def _post(self, items: list[str]) -> str:
+        return f'{{"from": "{self.name}", "items": [{", ".join(items)}]}}'
 
     def _count_greetings(self) -> None:
-        if self._greetings is not None and len(self.others) >= self._greetings:
+        if len(self.others) >= self._greetings:
             self._all_greeted.set()
 
     def _part(self) -> str:

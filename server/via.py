@@ -49,13 +49,15 @@ class Via:
         """
         if not isinstance(text, str):
             raise TypeError(f"Expected the address of a Redis as a text such as {EXAMPLE!r}.")
+        # What a / or a # cuts off may belong to a password.
+        signs = ". Signs such as / and # in a password are written as %2F and %23"
+        signs = signs if "@" in text else ""
         try:
             parts = urlsplit(text.strip())
             port = parts.port
         except ValueError:
             raise ValueError(
-                f"This is no address: its port or its brackets are wrong. Expected {EXAMPLE}. "
-                "Signs such as / and @ in a password are written as %2F and %40."
+                f"This is no address: its port or its brackets are wrong. Expected {EXAMPLE}{signs}"
             ) from None
         if parts.scheme not in {"redis", "rediss"}:
             raise ValueError(
@@ -63,17 +65,19 @@ class Via:
                 f"as {EXAMPLE}"
             )
         if not parts.hostname:
-            raise ValueError(f"This address names no computer. Expected one such as {EXAMPLE}")
+            raise ValueError(
+                f"This address names no computer. Expected one such as {EXAMPLE}{signs}"
+            )
         database = parts.path.strip("/") or "0"
         if not (database.isascii() and database.isdecimal() and len(database) <= 4):
             raise ValueError(
                 f"What follows the port must be the number of a database such as {EXAMPLE}/0. "
-                f"A room has a name: {EXAMPLE}?room=biology"
+                f"A room has a name: {EXAMPLE}?room=biology{signs}"
             )
         query = parse_qsl(parts.query, keep_blank_values=True)
-        if [name for name, _ in query] not in ([], ["room"]):
+        if [name for name, _ in query] not in ([], ["room"]) or parts.fragment:
             raise ValueError(
-                f"After the question mark only a room is known: {EXAMPLE}?room=biology"
+                f"After the question mark only a room is known: {EXAMPLE}?room=biology{signs}"
             )
         room = query[0][1] if query else ROOM
         if not (0 < len(room) <= LONGEST_ROOM and room.isprintable()):

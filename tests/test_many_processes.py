@@ -14,10 +14,22 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import trustme
 from redis.asyncio import Redis
 from websockets.asyncio.client import ClientConnection
 
-from server import Joined, PortTaken, RedisProcess, Server, names, shared, start, start_redis, stop
+from server import (
+    Joined,
+    PortTaken,
+    RedisProcess,
+    Server,
+    channel,
+    names,
+    shared,
+    start,
+    start_redis,
+    stop,
+)
 from server.exercises import load
 from server.via import Via
 from tests.test_command_line import ROOT, address, outcome, run
@@ -476,6 +488,8 @@ async def test_what_cannot_be_shared_is_said_in_words(free_port):
         "redis://:geheim@x/room": "number of a database",
         "redis://:geheim@x?rooom=1": "only a room is known",
         "redis://:geheim@x?room=": "1 to 40 characters",
+        "redis://:12/geheim@x": "are written as %2F and %23",
+        "redis://eve:12#geheim@x": "are written as %2F and %23",
     }
     for url, words in wrong.items():
         with pytest.raises(ValueError, match=re.escape(words)) as error:
@@ -490,22 +504,40 @@ async def test_what_cannot_be_shared_is_said_in_words(free_port):
     assert code == 2 and "not built to be shared" in err
 
 
-async def test_a_redis_that_does_not_let_us_in_or_is_none(monkeypatch):
-    from server import channel
+COURSE = {"channels": ["websocket-course/*"]}
+USERS = {
+    "ann": COURSE | {"commands": ["+publish", "+subscribe"]},
+    "mute": COURSE | {"commands": ["+subscribe"]},
+}
 
+
+async def test_a_redis_that_does_not_let_us_in_or_is_none(monkeypatch):
     monkeypatch.setattr(channel, "PATIENCE", 0.3)
     async with meeting() as redis, serving("chat") as server:
         port = Via.parse(redis.url).port
         async with Redis.from_url(redis.url) as keeper:
             await keeper.config_set("requirepass", "geheim")
             for url in (redis.url, f"redis://:falsch@127.0.0.1:{port}"):
-                with pytest.raises(ValueError, match="does not accept the password") as error:
+                with pytest.raises(
+                    ValueError, match="does not accept the name or the password"
+                ) as error:
                     await start("chat", via=url)
                 assert "falsch" not in str(error.value)
             await start("chat", via=f"redis://:geheim@127.0.0.1:{port}")
             assert not server.shared.failure
             assert "geheim" not in str(vars(server))
             await keeper.config_set("requirepass", "")
+            for user, allowed in USERS.items():
+                await keeper.acl_setuser(user, enabled=True, passwords=["+ge:/heim"], **allowed)
+            for user, words in (
+                ("mute", r"needs the permissions \+publish"),
+                ("eve", "the password"),
+            ):
+                with pytest.raises(ValueError, match=words) as error:
+                    await start("chat", via=f"redis://{user}:ge%3A%2Fheim@127.0.0.1:{port}")
+                assert "heim" not in str(error.value)
+            await start("chat", via=f"redis://ann:ge%3A%2Fheim@127.0.0.1:{port}")
+            assert not server.shared.failure
         with pytest.raises((ValueError, ConnectionError), match=r"is no Redis|Is it a Redis"):
             await start("chat", via=f"redis://127.0.0.1:{server.port}")
         lines = []
@@ -517,6 +549,37 @@ async def test_a_redis_that_does_not_let_us_in_or_is_none(monkeypatch):
             silent.close()
             for _, writer in lines:
                 writer.close()
+
+
+async def test_a_redis_that_encrypts(free_port, tmp_path, monkeypatch):
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    certificate = authority.issue_cert("127.0.0.1")
+    certificate.private_key_pem.write_to_path(tmp_path / "key.pem")
+    certificate.cert_chain_pems[0].write_to_path(tmp_path / "certificate.pem")
+    redis = await asyncio.create_subprocess_exec(
+        *("redis-server", "--port", "0", "--tls-port", str(free_port), "--save", ""),
+        *("--tls-cert-file", tmp_path / "certificate.pem", "--tls-key-file", tmp_path / "key.pem"),
+        *("--tls-ca-cert-file", tmp_path / "authority.pem", "--tls-auth-clients", "no"),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(DEADLINE):
+            while b"Ready to accept" not in await redis.stdout.readline():
+                pass
+        async with serving("chat") as server:
+            with pytest.raises(ValueError, match=r"not trusted here: self-signed .*SSL_CERT_FILE"):
+                await start("chat", via=f"rediss://127.0.0.1:{free_port}")
+            with pytest.raises(ConnectionError, match=r"If it encrypts, .* with rediss://"):
+                await start("chat", via=f"redis://127.0.0.1:{free_port}")
+            monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+            await start("chat", via=f"rediss://127.0.0.1:{free_port}")
+            assert not server.shared.failure
+            with pytest.raises(ValueError, match="IP address mismatch"):
+                await start("chat", via=f"rediss://127.0.0.2:{free_port}")
+    finally:
+        redis.kill()
+        await redis.wait()
 
 
 async def test_start_redis_can_be_run_again_and_says_how_to_install_it(monkeypatch):
