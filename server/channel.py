@@ -24,6 +24,7 @@ from redis.exceptions import TimeoutError as RedisTimeout
 from server.via import Away, Via
 
 PATIENCE = 2.0  # seconds in which a Redis answers, or else it counts as away
+MOMENT = 0.1  # seconds in which one takes what has come
 
 
 class Channel:
@@ -99,6 +100,8 @@ class Channel:
         try:
             while True:
                 message = await self._heard.get_message(timeout=within)
+                if message is None:  # or a cell has kept this kernel busy, and it is there already
+                    message = await self._heard.get_message(timeout=MOMENT)
                 if message is None:
                     raise TimeoutError
                 if message["type"] == "message":

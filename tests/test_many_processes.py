@@ -8,11 +8,13 @@ import random
 import re
 import shutil
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 import trustme
 from redis.asyncio import Redis
@@ -345,6 +347,31 @@ async def test_redis_goes_and_comes_back_while_all_talk(quick):
         await hear_until(cem, content="end")
 
 
+async def test_a_redis_that_hangs_again_and_again_is_told_of_once(quick, monkeypatch):
+    monkeypatch.setattr(shared, "STEADY", 3.0)
+    monkeypatch.setattr(channel, "PATIENCE", 0.3)
+    async with (
+        meeting() as redis,
+        servers_of("chat", 2, redis) as servers,
+        one_each(servers) as [ann, ben],
+    ):
+        await join(ann, "Ann")
+        await join(ben, "Ben")
+        await hear_until(ann, type="user_list", users=["Ann", "Ben"])
+        beside = psutil.Process(redis._shell.pid).children()
+        [process] = [child for child in beside if child.name() == "redis-server"]
+        for _ in range(3):
+            process.suspend()  # its connections stay open, and nothing comes
+            await until(lambda: all(s.shared.failure for s in servers))
+            process.resume()
+            await until(lambda: not any(s.shared.failure for s in servers))
+        heard = await hear_until(ann, type="system", message=shared.BACK)
+        assert [m.get("message") for m in heard].count(shared.AWAY) == 1
+        await say(ben, {"type": "message", "content": "Are you there?"})
+        await hear_until(ann, content="Are you there?")
+        assert servers[0].exercise_object.user_list()["users"] == ["Ann", "Ben"]
+
+
 GARBAGE = [
     b"\xff\xfe",
     b"hello",
@@ -580,6 +607,21 @@ async def test_a_redis_that_encrypts(free_port, tmp_path, monkeypatch):
     finally:
         redis.kill()
         await redis.wait()
+
+
+async def test_a_cell_that_keeps_the_kernel_busy_does_not_cut_it_off(quick):
+    async with (
+        meeting() as redis,
+        servers_of("chat", 2, redis) as [one, two],
+        one_each([one, two]) as [ann, ben],
+    ):
+        await join(ann, "Ann")
+        await hear_until(ann, type="user_list", users=["Ann"])
+        await until(lambda: two.room.size == 1)
+        time.sleep(2 * shared.SILENT)  # as a cell does: everything waits
+        await join(ben, "Ben")
+        [*_, news] = await hear_until(ann, type="system")
+        assert news["message"] == "Ben joined."  # and nothing before it
 
 
 async def test_start_redis_can_be_run_again_and_says_how_to_install_it(monkeypatch):
