@@ -85,21 +85,29 @@ class RedisProcess:
             "daemonize": "no",
         }
         words = [word for name, value in options.items() for word in (f"--{name}", value)]
-        self._shell = await asyncio.create_subprocess_exec(
-            *("sh", "-c", UNTIL_THE_PIPE_CLOSES, "sh", "redis-server", *words),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-            start_new_session=True,  # or else a notebook's stop button would interrupt it, too
+        beginning = asyncio.ensure_future(
+            asyncio.create_subprocess_exec(
+                *("sh", "-c", UNTIL_THE_PIPE_CLOSES, "sh", "redis-server", *words),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.DEVNULL,
+                start_new_session=True,  # or else a notebook's stop button would interrupt it, too
+            )
         )
-        with suppress(TimeoutError):
-            async with asyncio.timeout(START_SECONDS):
-                while self.is_running:
-                    if await _answers(port):
-                        return True
-                    await asyncio.sleep(0.02)
-        await self._end()
-        return False
+        answers = False
+        try:
+            # Interrupted while it begins, asyncio would kill the shell, leave Redis behind, and
+            # wait for ever: https://github.com/python/cpython/issues/103847
+            self._shell = await asyncio.shield(beginning)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(START_SECONDS):
+                    while self.is_running and not (answers := await _answers(port)):
+                        await asyncio.sleep(0.02)
+        finally:  # also if the cell is interrupted: what half began must not count as running
+            if not answers:
+                self._shell = await beginning
+                await self._end()
+        return answers
 
     async def _end(self) -> None:
         if self._shell is None:

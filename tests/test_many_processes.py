@@ -645,6 +645,26 @@ async def test_start_redis_can_be_run_again_and_says_how_to_install_it(monkeypat
     assert "apt-get install redis-server" in repr(missing) and "WSL" in repr(missing)
 
 
+async def test_a_cell_that_starts_redis_can_be_interrupted_and_run_again():
+    for moment in range(20):
+        redis = RedisProcess()
+        starting = asyncio.create_task(redis.start())
+        for turn in range(moment):  # the moment is what is tried, nothing is waited for
+            await asyncio.sleep(0 if turn < 10 else 0.002)
+        starting.cancel()
+        try:
+            await within(starting)
+        except asyncio.CancelledError:
+            assert not redis.is_running
+        await within(redis.start())
+        assert redis.is_running and redis.url
+        await redis.stop()
+    mine = "PYTEST_CURRENT_TEST", os.environ["PYTEST_CURRENT_TEST"]
+    every = [p.info for p in psutil.process_iter(["name", "environ"])]
+    left = [p for p in every if p["environ"] and mine in p["environ"].items()]
+    assert "redis-server" not in {p["name"] for p in left}
+
+
 START = """
 import asyncio
 from server import start_redis
