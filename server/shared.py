@@ -188,8 +188,10 @@ class Shared:
     def share(self) -> None:
         """Tell the others that the part of this process, or the number of its members, is new."""
         if self._channel is not None and not self.failure:
-            if not self._queue or self._queue[-1] is not PART:
-                self._queue.append(PART)
+            # Once, and behind what is said: who has joined is told of in words, and then in a list.
+            if PART in self._queue:
+                self._queue.remove(PART)
+            self._queue.append(PART)
             self._something.set()
 
     # Speaking.
@@ -277,13 +279,11 @@ class Shared:
 
     async def _publish(self) -> None:
         """Publish as much of the queue as goes out at once."""
-        items, size, part = [], 0, ""
+        items, size = [], 0
         while self._queue and size < FULL_POST:
             item = self._queue.popleft()
             if item is PART:
-                if part:
-                    continue
-                item = part = self._part()
+                item = self._part()
             elif item.startswith('{"say"'):
                 self._waiting -= len(item) - len('{"say": }')
             items.append(item)
