@@ -28,8 +28,8 @@ SOLUTIONS = ROOT / "solutions"
 PATIENCE = 30.0  # seconds until a cell must be done
 BLINK = 0.5  # seconds; a kernel that is idle has its answer on the way
 STOPPED = ("KeyboardInterrupt", "CancelledError")
-# What must be run again with a cell: it made what the cell uses up, a coroutine.
-USES_UP = {("00_start_here", "cell-27"): "cell-25"}
+# What must be run again with a cell: it made what the cell uses up, a coroutine or a connection.
+USES_UP = {("00_start_here", "cell-27"): "cell-25", ("02_chat", "cell-26"): "cell-24"}
 HEAD = ("notebook", "cells", "interrupted", "done already", "no answer", "seed", "not as before")
 
 
