@@ -206,8 +206,9 @@ async def state_of(kernel: Kernel, room: Class) -> State:
     Raises:
         RuntimeError: If they are not in time.
     """
-    # The sheet is wiped: a full one takes memory, as it should.
-    async with connect(room.urls["whiteboard"], proxy=None) as websocket:
+    # The sheet is wiped: a full one takes memory, as it should. Nobody reads what is on it, and
+    # what is not read must not hold up the goodbye.
+    async with connect(room.urls["whiteboard"], proxy=None, max_queue=None) as websocket:
         await websocket.send('{"type": "clear"}')
     inside = json.loads(await kernel.run("state", STATE.format(patience=PATIENCE)))
     process = kernel.process
