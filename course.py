@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from urllib.parse import quote
 
@@ -30,8 +31,8 @@ python course.py
     Ctrl+C in this terminal, twice, ends it. Started by root, JupyterLab gets --allow-root.
 
 python course.py test
-    Runs the tests and all notebooks with pytest, in the folder of the course. Every ARGUMENT
-    goes to pytest:
+    Runs all tests and, beside them, all notebooks, each with a pytest of its own, in the folder
+    of the course. With an ARGUMENT there is one pytest, to which every ARGUMENT goes:
         python course.py test -x -k counter
         python course.py test notebooks
     The tests marked `browser` need Chromium or Chrome.
@@ -281,8 +282,29 @@ def become(command: list, variables: dict) -> int:
     """Run a command in place of this program: its signals, its exit code."""
     if os.name == "posix":
         os.execve(command[0], command, variables)
-    # Windows has no exec that a terminal waits for. Ctrl+C reaches both, and it is the command's.
-    process = subprocess.Popen(command, env=variables)
+    # Windows has no exec that a terminal waits for.
+    return wait_for(subprocess.Popen(command, env=variables))
+
+
+def run_everything(command: list, variables: dict) -> int:
+    """Run the tests, and the notebooks beside them: both wait more than they work.
+
+    What the second pytest says comes when the first has ended, so that the two do not mix.
+    """
+    say("The notebooks run beside the tests. What came of them is told at the end.")
+    with tempfile.TemporaryFile() as told:
+        beside = subprocess.Popen(
+            [*command, "notebooks", "solutions"], env=variables, stdout=told, stderr=told
+        )
+        tests = wait_for(subprocess.Popen([*command, "tests"], env=variables))
+        notebooks = wait_for(beside)
+        told.seek(0)
+        sys.stdout.buffer.write(told.read())
+    return tests or notebooks
+
+
+def wait_for(process: subprocess.Popen) -> int:
+    """Wait until a program ends. Ctrl+C in a terminal reaches both, and it is the program's."""
     while True:
         try:
             return process.wait()
@@ -316,7 +338,10 @@ def main(arguments: list) -> int:
     if testing:
         # pytest looks into the folders that pyproject.toml names only when it starts beside it.
         os.chdir(str(ROOT))
-        command = [str(python), "-m", "pytest", *arguments]
+        command = [str(python), "-m", "pytest"]
+        if not arguments:
+            return run_everything(command, activated(environment, python))
+        command += arguments
     else:
         quicken_lab(environment)
         trust_notebooks(python)

@@ -31,7 +31,7 @@ def username(field: str, value: Any) -> None:
         raise Refused(f"The field '{field}' must hold something that one can see.")
 
 
-@lru_cache(10_000)
+@lru_cache(1_000)  # each joiner is compared with all who are there
 def look_of(name: str) -> str:
     """Return what two names have in common that one must not mistake for each other.
 

@@ -432,6 +432,21 @@ def test_pytest_starts_in_the_folder_of_the_course(copy):
     assert Path(folder) == copy
 
 
+FAIL_ONE = """\
+import sys
+print("tried", *sys.argv[1:])
+sys.exit({failing!r} in sys.argv)
+"""
+
+
+@pytest.mark.parametrize(("failing", "code"), [("tests", 1), ("solutions", 1), ("neither", 0)])
+def test_the_notebooks_run_beside_the_tests_and_what_fails_counts(copy, failing, code):
+    make_environment(copy / ".venv", copy, "test", pytest=FAIL_ONE.format(failing=failing))
+    done = run([python_outside(), copy / "course.py", "test"])
+    assert done.stdout.splitlines() == ["tried tests", "tried notebooks solutions"]
+    assert done.returncode == code, done.stderr
+
+
 def test_an_active_environment_is_not_bypassed(copy, tmp_path):
     mine = tmp_path / "mine"
     make_environment(mine, copy, "", jupyterlab=TELL_ALL)

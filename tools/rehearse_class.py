@@ -451,7 +451,9 @@ def table(record: Record) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.rehearse_class", description=__doc__.partition("\n")[0]
+    )
     parser.add_argument("--minutes", type=float, default=5, help="how long (5)")
     parser.add_argument("--seed", type=int, default=None, help="of what happens")
     options = parser.parse_args()

@@ -206,8 +206,9 @@ async def state_of(kernel: Kernel, room: Class) -> State:
     Raises:
         RuntimeError: If they are not in time.
     """
-    # The sheet is wiped: a full one takes memory, as it should.
-    async with connect(room.urls["whiteboard"], proxy=None) as websocket:
+    # The sheet is wiped: a full one takes memory, as it should. Nobody reads what is on it, and
+    # what is not read must not hold up the goodbye.
+    async with connect(room.urls["whiteboard"], proxy=None, max_queue=None) as websocket:
         await websocket.send('{"type": "clear"}')
     inside = json.loads(await kernel.run("state", STATE.format(patience=PATIENCE)))
     process = kernel.process
@@ -234,8 +235,13 @@ async def run_again(kernel: Kernel, cell: str, code: str) -> None:
         raise RuntimeError(f"The cell {cell!r} raised {ran.error}: {ran.traceback}")
 
 
-async def soak(minutes: float) -> tuple[list[State], Class]:
-    """Hold lessons for some minutes. Returns how the kernel was after each, and what was done."""
+async def soak(minutes: float, lesson: float = LESSON) -> tuple[list[State], Class]:
+    """Hold lessons for some minutes. Returns how the kernel was after each, and what was done.
+
+    Args:
+        minutes: How long it takes together.
+        lesson: How long one lesson takes, in seconds.
+    """
     ports = free_ports()
     with tempfile.TemporaryDirectory() as home:
         environment = {
@@ -251,7 +257,7 @@ async def soak(minutes: float) -> tuple[list[State], Class]:
             students = [Student(number, room) for number in range(STUDENTS)]
             states, end = [], time.monotonic() + 60 * minutes
             while time.monotonic() < end:
-                until = time.monotonic() + LESSON
+                until = time.monotonic() + lesson
                 async with asyncio.TaskGroup() as group:
                     for student in students:
                         group.create_task(student.attend(until))
@@ -308,7 +314,9 @@ def row(states: Sequence[State], room: Class, minutes: float) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.soak", description=__doc__.partition("\n")[0]
+    )
     parser.add_argument("--minutes", type=float, default=5, help="how long (5)")
     parser.add_argument("--seed", type=int, default=None, help="of what the students do")
     options = parser.parse_args()
