@@ -1,7 +1,8 @@
 """The server of an exercise in a process that a notebook started: ``python -m server.child chat``.
 
-It is ``python -m server chat`` with one difference: it ends when its standard input does. The other
-end of that belongs to the kernel that started it. Whichever way the kernel ends, this ends, too.
+It is ``python -m server chat`` with two differences. It ends when its standard input does: the
+other end of that belongs to the kernel that started it, so whichever way the kernel ends, this
+ends, too. And the address of a Redis comes in a variable of its environment.
 """
 
 import asyncio
@@ -11,6 +12,8 @@ import sys
 import threading
 
 from server.__main__ import parse_arguments, run
+
+VIA = "COURSE_VIA"
 
 
 def end_with_input() -> None:
@@ -22,4 +25,6 @@ def end_with_input() -> None:
 
 if __name__ == "__main__":
     threading.Thread(target=end_with_input, daemon=True).start()
-    sys.exit(asyncio.run(run(parse_arguments())))
+    via = os.environ.get(VIA)
+    arguments = sys.argv[1:] + ([] if via is None else ["--via", via])
+    sys.exit(asyncio.run(run(parse_arguments(arguments))))

@@ -1,11 +1,13 @@
 """A server in a process of its own, started from a notebook: the same program as in a terminal."""
 
 import asyncio
+import os
 import sys
 from collections import deque
 from pathlib import Path
 from typing import Any
 
+from server.child import VIA
 from server.exercises import check_exercise
 from server.ports import LOOPBACK
 
@@ -119,11 +121,12 @@ async def start_process(exercise: str, *, via: str | None = None) -> ServerProce
     check_exercise(exercise)
     made = await _made_in_this_run()
     command = [sys.executable, "-m", "server.child", exercise, "--port", "0"]
-    if via is not None:
-        command += ["--via", via]
+    # A password in it is not for the list of programs, which everybody on this computer can read.
+    secret = {} if via is None else {VIA: via}
     process = await asyncio.create_subprocess_exec(
         *command,
         cwd=ROOT,
+        env=os.environ | secret,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

@@ -55,6 +55,8 @@ class Via:
         try:
             parts = urlsplit(text.strip())
             port = parts.port
+            if port == 0:
+                raise ValueError
         except ValueError:
             raise ValueError(
                 f"This is no address: its port or its brackets are wrong. Expected {EXAMPLE}{signs}"
@@ -87,7 +89,7 @@ class Via:
         return cls(
             # Two names for one place, and kernels compare where they meet.
             "127.0.0.1" if parts.hostname == "localhost" else parts.hostname,
-            port or 6379,
+            6379 if port is None else port,
             int(database),
             room,
             parts.scheme == "rediss",

@@ -515,6 +515,7 @@ async def test_what_cannot_be_shared_is_said_in_words(free_port):
         "http://x:geheim@y": "begins with redis://",
         "redis://": "names no computer",
         "redis://x:geheim": "port or its brackets",
+        "redis://:geheim@x:0": "port or its brackets",
         "redis://:geheim@x/room": "number of a database",
         "redis://:geheim@x?rooom=1": "only a room is known",
         "redis://:geheim@x?room=": "1 to 40 characters",

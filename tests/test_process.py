@@ -64,6 +64,22 @@ async def test_a_cell_that_runs_again_ends_those_that_it_started_before():
         assert await book.run("start", make) == "[False, False, True, True]"
 
 
+async def test_the_password_of_a_redis_is_in_no_list_of_programs():
+    async with await asyncio.start_server(lambda *_: None, "127.0.0.1", 0) as silent:
+        port = silent.sockets[0].getsockname()[1]
+        starting = asyncio.create_task(
+            start_process("counter", via=f"redis://:geheim@127.0.0.1:{port}")
+        )
+        async with asyncio.timeout(10):
+            while not running:
+                await asyncio.sleep(0.01)
+        [server] = running
+        command = psutil.Process(server.pid).cmdline()
+        with pytest.raises(RuntimeError, match=rf"127\.0\.0\.1:{port}") as error:
+            await within(starting)
+    assert "counter" in command and "geheim" not in f"{command}{error.value}"
+
+
 async def test_what_cannot_start_says_why():
     with pytest.raises(ValueError, match="There is no exercise 'chess'"):
         await start_process("chess")
