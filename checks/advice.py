@@ -111,6 +111,8 @@ _TYPES = {
     "indices must be|not subscriptable|is not iterable|not a container|"
     "'(list|int|float|bool|NoneType)' object has no": "JSON may also be a list, a number or null, "
     "and so may each field. Look at what came before you use it.",
+    "Connection. object has no": "A connection has it only if a line before this one has set "
+    "it. Or is it a part of its `transport`?",
     "object has no attribute": "Is there a line that makes it, and does it run before this one?",
 }
 

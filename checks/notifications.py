@@ -1,6 +1,7 @@
 """The success criteria of exercise 5: the server speaks first."""
 
 import asyncio
+import dis
 import re
 from collections.abc import Callable
 from datetime import datetime
@@ -22,6 +23,10 @@ from server.messages import Message, now
 from server.running import Background
 
 QUICK = (0.01, 0.03)  # seconds between two notifications, in most criteria
+SAME = (
+    "got the same notification again and again, with the same id and the same time. "
+    "Make a new one inside of the loop, each time."
+)
 MANY, FEW = 100, 10  # notifications in an instant, toasts at most
 
 SERVER = Criteria(partial(SpeakingStage, options={"pace": QUICK}))
@@ -82,6 +87,8 @@ async def fields(stage: SpeakingStage) -> None:
 async def vary(stage: SpeakingStage) -> None:
     alice = await stage.join("Alice")
     got = [await next_of(stage, alice, after) for after in range(24)]
+    if got[-1] == got[0]:
+        raise Failed(f"Alice {SAME}")
     ids = {message.get("id") for message in got}
     if len(ids) < len(got):
         raise Failed(
@@ -99,7 +106,8 @@ async def vary(stage: SpeakingStage) -> None:
 async def everybody(stage: SpeakingStage) -> None:
     alice, bob = await stage.join("Alice"), await stage.join("Bob")
     first = await next_of(stage, bob)
-    await next_of(stage, bob, 5)
+    if await next_of(stage, bob, 5) == first:
+        raise Failed(f"Bob {SAME}")
     if not await stage.wait(lambda: first in alice.of_type("notification"), alice):
         others = alice.of_type("notification")
         raise Failed(
@@ -372,7 +380,20 @@ def advice(stage: SpeakingStage) -> str:
         )
     if "pace" not in takes(stage.background):
         return "The producer needs a parameter `pace`: the check passes one that is quick."
+    if stage.produced:
+        return "The producer has come to its end. It must go on for ever: `while True`."
+    if not uses_pace(stage.background):
+        return (
+            "The producer has a parameter `pace`, and does not use it: "
+            "random.uniform(*pace) is a pause within the pace."
+        )
     return "Does the handler put each connection into the set to which the producer speaks?"
+
+
+def uses_pace(function: Any) -> bool:
+    """Return whether a function does something with its parameter `pace`."""
+    # Python 3.13 loads two names with one instruction.
+    return any("pace" in str(part.argval) for part in dis.get_instructions(unwrapped(function)))
 
 
 def notification(script: ScriptedServer, number: int) -> Message:

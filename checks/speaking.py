@@ -79,6 +79,11 @@ class SpeakingStage(Stage):
             self._producing = asyncio.create_task(self._produce(self.background))
         return await super().join(name)
 
+    @property
+    def produced(self) -> bool:
+        """Whether the background has come to its end."""
+        return self._producing is not None and self._producing.done()
+
     async def leftovers(self) -> int:
         """Return how many handlers and tasks still run when all have left."""
         deadline = asyncio.get_running_loop().time() + self.within / 2

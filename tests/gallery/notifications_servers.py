@@ -173,6 +173,39 @@ WRONG = [
         """,
     ),
     changed(
+        "the pace of the notebook, not the one that is given",
+        "✗✗✗✗✗✗",
+        "has a parameter `pace`, and does not use it",
+        source="""
+            async def produce(pace=(1, 3)):
+                while True:
+                    await asyncio.sleep(random.uniform(1, 3))
+                    broadcast(clients, notification())
+        """,
+    ),
+    changed(
+        "the producer speaks once",
+        "✓✗✗✗✗✓",
+        "The producer has come to its end",
+        source="""
+            async def produce(pace=(1, 3)):
+                await asyncio.sleep(random.uniform(*pace))
+                broadcast(clients, notification())
+        """,
+    ),
+    changed(
+        "one notification, made before the loop",
+        "✓✗✗✓✓✓",
+        "Make a new one inside of the loop",
+        source="""
+            async def produce(pace=(1, 3)):
+                text = notification()
+                while True:
+                    await asyncio.sleep(random.uniform(*pace))
+                    broadcast(clients, text)
+        """,
+    ),
+    changed(
         "they come as fast as they like",
         "✓✓✓✗✓✓",
         "in less time than that",
