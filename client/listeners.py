@@ -271,7 +271,7 @@ class Listeners:
         elif frozen:
             self._card.show_badge("lost", "nobody hears anything")
         else:
-            self._card.show_badge("running", f"{self.told} messages sent")
+            self._card.show_badge("running", f"{self.told} message{'s' * (self.told != 1)} sent")
         rows = "".join(self._row(listener, now) for listener in self.everybody)
         legend = (
             f"<span></span><div class='listeners-scale'><i>{SHOWN:.0f} s ago</i><i>now</i></div>"
