@@ -229,16 +229,22 @@ def first_empty(subject: Any, stubs: Iterable[str]) -> str | None:
         stubs: Names of functions that it calls, or of its methods.
     """
     function = function_of(subject)
-    owner = subject if isinstance(subject, type) else getattr(subject, "__self__", None)
     for name in stubs:
-        found = getattr(owner, name, None)
-        if found is None and isinstance(function, types.FunctionType):
-            found = function.__globals__.get(name)
-        if does_nothing(found):
+        if does_nothing(called(subject, name)):
             return name
         if inspect.iscoroutinefunction(function) and does_nothing(function):
             return function.__name__
     return None
+
+
+def called(subject: Any, name: str) -> Any:
+    """Return what a handler or a class finds under a name: a method, a global function, or None."""
+    function = function_of(subject)
+    owner = subject if isinstance(subject, type) else getattr(subject, "__self__", None)
+    found = getattr(owner, name, None)
+    if found is None and isinstance(function, types.FunctionType):
+        found = function.__globals__.get(name)
+    return found
 
 
 def function_of(subject: Any) -> Any:

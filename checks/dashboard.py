@@ -12,11 +12,11 @@ import psutil
 
 from checks.advice import Failed, shown
 from checks.computer import Computer
-from checks.criteria import Criteria
+from checks.criteria import Criteria, called
 from checks.notifications import soon
 from checks.report import Report
 from checks.scripted import ScriptedServer, text_of
-from checks.speaking import SpeakingStage, takes
+from checks.speaking import SpeakingStage, takes, uses
 from checks.stage import Person
 from server.connection import Handler
 from server.messages import Message
@@ -165,6 +165,8 @@ async def lateness_of(
     for beat in range(1, beats + 1):
         await next_of(stage, person, known + beat)
         lateness.append(clock() - began - beat * every)
+        if lateness[-1] > stage.within / 2:
+            return lateness[-1:]  # so late that the others need not be waited for
     return lateness
 
 
@@ -182,6 +184,11 @@ async def no_drift(stage: DashboardStage) -> None:
             break
         # Or the computer was busy with something else for a moment. It will not be each time.
     else:
+        if lateness[-1] > stage.within / 2:
+            raise Failed(
+                f"Expected a sample every {every} s; they came much more slowly. The beat is the "
+                "parameter: `due += every`."
+            )
         raise Failed(
             f"{beats} samples, one every {every} s: each came a little later than the one before. "
             "Measuring takes time as well. Count the next moment from the last one, "
@@ -380,14 +387,34 @@ async def tells_age(script: ScriptedServer) -> None:
 
 async def next_of(stage: SpeakingStage, person: Person, after: int = 0) -> Message:
     """Return a sample for one person."""
-    return await person.get("metrics", f"{person.name} connected", advice(stage), after)
+    deed = f"{person.name} connected"
+    for function in timed(stage):
+        # It would come a second after the other, and the check would take a minute.
+        if not uses(function, "every"):
+            raise Failed(
+                f"{function.__name__}() has a parameter `every`, and does not use it. The check "
+                "passes a beat that is shorter than a second."
+            )
+    try:
+        return await person.get("metrics", deed, "", after)
+    except Failed as failed:
+        raise Failed(f"{failed} {advice(stage)}".rstrip()) from None
+
+
+def timed(stage: SpeakingStage) -> list[Any]:
+    """Return those functions of the learner's that have a parameter `every`."""
+    functions = [stage.subject, stage.background]
+    if stage.background is None and "every" in takes(stage.subject):
+        functions += [called(stage.subject, name) for name in ("sample", "arrive")]
+    return [function for function in functions if "every" in takes(function)]
 
 
 def advice(stage: SpeakingStage) -> str:
-    """Return where to look when nothing comes."""
-    functions = [f for f in (stage.subject, stage.background) if f is not None]
-    if not any("every" in takes(function) for function in functions):
+    """Return where to look when nothing comes, or nothing more."""
+    if not timed(stage):
         return "The handler or the sampler needs a parameter `every`: the check passes a short one."
+    if stage.produced:
+        return "The sampler has come to its end. It must go on for ever: `while True`."
     return ""
 
 

@@ -1,7 +1,6 @@
 """The success criteria of exercise 5: the server speaks first."""
 
 import asyncio
-import dis
 import re
 from collections.abc import Callable
 from datetime import datetime
@@ -16,7 +15,7 @@ from checks.criteria import Criteria
 from checks.on_stage import unwrapped
 from checks.report import Report
 from checks.scripted import ScriptedServer, text_of
-from checks.speaking import SpeakingStage, takes
+from checks.speaking import SpeakingStage, takes, uses
 from checks.stage import Person
 from server.connection import Handler
 from server.messages import Message, now
@@ -382,18 +381,12 @@ def advice(stage: SpeakingStage) -> str:
         return "The producer needs a parameter `pace`: the check passes one that is quick."
     if stage.produced:
         return "The producer has come to its end. It must go on for ever: `while True`."
-    if not uses_pace(stage.background):
+    if not uses(stage.background, "pace"):
         return (
             "The producer has a parameter `pace`, and does not use it: "
             "random.uniform(*pace) is a pause within the pace."
         )
     return "Does the handler put each connection into the set to which the producer speaks?"
-
-
-def uses_pace(function: Any) -> bool:
-    """Return whether a function does something with its parameter `pace`."""
-    # Python 3.13 loads two names with one instruction.
-    return any("pace" in str(part.argval) for part in dis.get_instructions(unwrapped(function)))
 
 
 def notification(script: ScriptedServer, number: int) -> Message:

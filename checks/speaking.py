@@ -1,6 +1,7 @@
 """The stage of a check of a server that speaks by itself, without being asked."""
 
 import asyncio
+import dis
 import inspect
 import random
 import time
@@ -120,3 +121,14 @@ def takes(function: Any) -> tuple[str, ...]:
     """Return the names of a function's parameters."""
     code = getattr(unwrapped(function), "__code__", None)
     return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] if code else ()
+
+
+def uses(function: Any, parameter: str) -> bool:
+    """Return whether a function does something with one of its parameters."""
+    variables = {*dis.haslocal, *dis.hasfree}
+    return any(
+        # Python 3.13 loads two variables with one instruction.
+        parameter in (part.argval if isinstance(part.argval, tuple) else (part.argval,))
+        for part in dis.get_instructions(unwrapped(function))
+        if part.opcode in variables
+    )

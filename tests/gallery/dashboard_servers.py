@@ -211,6 +211,32 @@ WRONG = [
         """,
     ),
     changed(
+        "a beat of a second, whatever `every` says",
+        "✗✗✗✗✗✗✗✗",
+        "sample() has a parameter `every`, and does not use it",
+        source="""
+            async def sample(self, every=1.0):
+                self.prime()
+                due = asyncio.get_running_loop().time()
+                while True:
+                    due = await self.pause(due, 1.0)
+                    self.last.append(json.dumps(self.measure()))
+                    broadcast(self.clients, self.last[-1])
+        """,
+    ),
+    changed(
+        "the sampler is started without `every`",
+        "✗✗✗✗✗✗✗✗",
+        "arrive() has a parameter `every`, and does not use it",
+        source="""
+            def arrive(self, websocket, every):
+                self.catch_up(websocket)
+                self.clients.add(websocket)
+                if self.task is None:
+                    self.task = asyncio.create_task(self.sample())
+        """,
+    ),
+    changed(
         "it does not keep to the beat at all",
         "✓✓✓✓✗✗✓✓",
         "came much faster than one every",
