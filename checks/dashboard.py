@@ -140,7 +140,7 @@ async def connections(stage: DashboardStage) -> None:
         told = lambda number=number: any(  # noqa: E731
             m.get("connections") == number for m in alice.of_type("metrics")
         )
-        await next_of(stage, alice)
+        await next_of(stage, alice, len(alice.of_type("metrics")) + 1)
         if not await stage.wait(told, alice):
             seen = alice.of_type("metrics")[-1].get("connections")
             raise Failed(
@@ -152,6 +152,7 @@ async def connections(stage: DashboardStage) -> None:
 @SERVER.criterion("The first CPU figure is a real one", step=2, stubs=["measure", "sample"])
 async def primed(stage: DashboardStage) -> None:
     alice = await stage.join("Alice")
+    await next_of(stage, alice, 1)
     expect_real(stage, await fresh(stage, alice), "Alice came")
 
 
@@ -396,9 +397,15 @@ async def next_of(stage: SpeakingStage, person: Person, after: int = 0) -> Messa
                 "passes a beat that is shorter than a second."
             )
     try:
-        return await person.get("metrics", deed, "", after)
+        message = await person.get("metrics", deed, "", after)
     except Failed as failed:
         raise Failed(f"{failed} {advice(stage)}".rstrip()) from None
+    if after and message == person.of_type("metrics")[0]:
+        raise Failed(
+            f"{person.name} got the same sample again and again, with the same time. Measure "
+            "inside of the loop, each time."
+        )
+    return message
 
 
 def timed(stage: SpeakingStage) -> list[Any]:
@@ -415,6 +422,11 @@ def advice(stage: SpeakingStage) -> str:
         return "The handler or the sampler needs a parameter `every`: the check passes a short one."
     if stage.produced:
         return "The sampler has come to its end. It must go on for ever: `while True`."
+    if stage.background is None and not stage.tasks.all:
+        return (
+            "No task was started. asyncio.create_task(sample(every)) starts the sampler; "
+            "sample(every) alone does not."
+        )
     return ""
 
 

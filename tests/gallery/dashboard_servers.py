@@ -78,6 +78,22 @@ def changed(title: str, marks: str, *words: str, source: str) -> Piece:
     return Piece(title, cells, marks, words, "Mine().handler")
 
 
+BESIDE = cell("""
+    class Beside(Sampling):
+        async def handler(self, websocket):
+            self.clients.add(websocket)
+            await websocket.wait_closed()
+            self.clients.discard(websocket)
+""")
+
+
+def beside(title: str, marks: str, *words: str, source: str) -> Piece:
+    """A sampler that runs beside the handlers, as in step 2."""
+    body = cell(source).replace("\n", "\n    ")
+    cells = OURS, BESIDE, f"class Mine(Beside):\n    {body}\nmine = Mine()\n"
+    return Piece(title, cells, marks, words, "(mine.handler, mine.sample)")
+
+
 WRONG = [
     changed(
         "a loop for each connection",
@@ -234,6 +250,45 @@ WRONG = [
                 self.clients.add(websocket)
                 if self.task is None:
                     self.task = asyncio.create_task(self.sample())
+        """,
+    ),
+    changed(
+        "the sampler is called, and no task is made of it",
+        "✗✗✗✗✗✗✗✗",
+        "asyncio.create_task(sample(every)) starts the sampler",
+        source="""
+            def arrive(self, websocket, every):
+                self.catch_up(websocket)
+                self.clients.add(websocket)
+                if self.task is None:
+                    self.task = self.sample(every)
+
+            def leave(self, websocket):
+                self.clients.discard(websocket)
+        """,
+    ),
+    beside(
+        "the sampler speaks once",
+        "✓✗✗✗✗✗✗✗",
+        "The sampler has come to its end",
+        source="""
+            async def sample(self, every=1.0):
+                self.prime()
+                await asyncio.sleep(every)
+                broadcast(self.clients, json.dumps(self.measure()))
+        """,
+    ),
+    beside(
+        "one sample, measured before the loop",
+        "✓✗✗✗✗✗✗✗",
+        "Measure inside of the loop",
+        source="""
+            async def sample(self, every=1.0):
+                self.prime()
+                text = json.dumps(self.measure())
+                while True:
+                    await asyncio.sleep(every)
+                    broadcast(self.clients, text)
         """,
     ),
     changed(
