@@ -62,7 +62,10 @@ def advise(error: BaseException) -> str:
                 "broadcast(), which passes over connections that are closed."
             )
         case RuntimeError() if "changed size during iteration" in text:
-            return "Somebody came or left during the loop. Use broadcast(), or loop over a copy."
+            return (
+                "Somebody came or left during the loop, or the loop itself put in or removed one. "
+                "Use broadcast(), or loop over a copy."
+            )
         case _ if "trait of a Label" in text or "trait of an HTML" in text:
             return "A widget like this shows text. str() makes a text of anything."
         case _:

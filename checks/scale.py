@@ -1,16 +1,19 @@
 """The success criteria of the scale lesson: a way to send to all that nobody can hold up."""
 
 import asyncio
+import dis
 import inspect
 import random
 import socket
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 from websockets.asyncio.server import ServerConnection, serve
 
 from checks.advice import Failed, shown_object
 from checks.criteria import Criteria
+from checks.on_stage import unwrapped
 from checks.report import Report
 from checks.stage import GOODBYE, Person, Stage
 from checks.watchdog import guarded
@@ -35,6 +38,14 @@ class SendingStage(Stage):
         self._send_to_all = subject
         self._stalled: set[Person] = set()
         self.members: set[ServerConnection] = set()
+
+    @property
+    def names_abort(self) -> bool:
+        """Whether the learner's function has a line with `abort` alone, which calls nothing."""
+        parts = dis.get_instructions(unwrapped(self._send_to_all))
+        return any(
+            p.argval == "abort" and after.opname == "POP_TOP" for p, after in pairwise(parts)
+        )
 
     async def __aenter__(self) -> "SendingStage":
         require_function(self._send_to_all)
@@ -178,11 +189,17 @@ async def cut_off(stage: SendingStage) -> None:
     stage.stall(dan)
     await stage.say_often(alice, MANY, alice, bob)
     if not await stage.wait(end.transport.is_closing, alice, bob):
+        if stage.names_abort:
+            raise Failed(
+                "Dan stopped reading, and is not cut off. `abort` without parentheses is only the "
+                "name of the method: abort() calls it."
+            )
         raise Failed(
             f"Dan stopped reading, and Alice sent {MANY} messages of {SIZE // 1_024} KiB. All that "
             "Dan did not read is still kept for him, or he is. After sending, look at how much is "
             "unread: member.transport.get_write_buffer_size(). If it is too much, "
-            "member.transport.abort() cuts the line; close() would wait for him."
+            "member.transport.abort() cuts the line. close() will not do, even with `await`: it "
+            "would wait for him."
         )
     if not await stage.say_often(alice, 1, alice, bob):
         raise Failed(

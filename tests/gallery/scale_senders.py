@@ -100,7 +100,7 @@ WRONG = [
     sender(
         "says goodbye in the background",
         "✓✓✗✓",
-        "close() would wait for him",
+        "close() will not do, even with `await`",
         source="""
             closing = set()
 
@@ -110,6 +110,31 @@ WRONG = [
                     if member.transport.get_write_buffer_size() > LIMIT and member not in closing:
                         closing.add(member)
                         asyncio.create_task(member.close())
+        """,
+    ),
+    sender(
+        "says goodbye without await",
+        "✓✓✗✓",
+        "close() will not do, even with `await`",
+        "close() was called without `await`, so it never ran",
+        source="""
+            def say_to_all(members, text):
+                broadcast(members, text)
+                for member in members:
+                    if member.transport.get_write_buffer_size() > LIMIT:
+                        member.close()
+        """,
+    ),
+    sender(
+        "abort without parentheses",
+        "✓✓✗✓",
+        "`abort` without parentheses is only the name",
+        source="""
+            def say_to_all(members, text):
+                broadcast(members, text)
+                for member in members:
+                    if member.transport.get_write_buffer_size() > LIMIT:
+                        member.transport.abort
         """,
     ),
     sender(
@@ -161,6 +186,7 @@ WRONG = [
         "removes from the set while it goes through it",
         "✓!––",
         "Set changed size during iteration",
+        "or the loop itself put in or removed one",
         source="""
             def say_to_all(members, text):
                 broadcast(members, text)
