@@ -12,8 +12,7 @@ import sys
 import threading
 
 from server.__main__ import parse_arguments, run
-
-VIA = "COURSE_VIA"
+from server.process import VIA
 
 
 def end_with_input() -> None:

@@ -13,7 +13,7 @@ import pytest
 from client import widget
 from tests.gallery.trial import try_out
 
-WORKERS = 3  # enough to be done before the browser is; more would take the time from it
+WORKERS = 4  # enough to be done before the others are; more would take the time from those
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -39,8 +39,8 @@ def free_port() -> int:
 
 @pytest.hookimpl(trylast=True)  # when all tests in the browser are marked as such
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the tests in the browser come first, which wait more than they work: meanwhile there is
-    time for those that run in processes of their own. These come last: by then they are done.
+    """Let the tests in the browser come first, while nothing runs beside; and those that run in
+    processes of their own last: by then they are done.
     """
     items.sort(key=lambda item: (is_beside(item), not is_in_browser(item)))  # else, the order stays
 
@@ -53,7 +53,7 @@ def is_beside(item: pytest.Item) -> bool:
     return item.get_closest_marker("beside") is not None
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="session")
 def started_beside(request: pytest.FixtureRequest) -> "Iterator[dict[object, Future[Any]]]":
     """Start all selected tests marked `beside`, several at a time.
 
@@ -71,6 +71,13 @@ def started_beside(request: pytest.FixtureRequest) -> "Iterator[dict[object, Fut
                 )
         yield started
         pool.shutdown(cancel_futures=True)
+
+
+@pytest.fixture(autouse=True)
+def begun(request: pytest.FixtureRequest) -> None:
+    """Start what runs beside others as soon as no browser needs the computer any more."""
+    if not is_in_browser(request.node):
+        request.getfixturevalue("started_beside")
 
 
 @pytest.hookimpl(tryfirst=True)
