@@ -29,10 +29,10 @@ def stall_once(port: int, process: psutil.Process, number: int, seconds: float) 
     """Let one client stop reading. Returns the cells of the table."""
     with closing(Crowd(port, number, length=4_000)) as crowd:
         stalled = crowd.clients[-1]
-        quiet, _ = pulse(crowd, number, 5.0)
+        quiet, _, sent = pulse(crowd, number, 5.0)
         crowd.stop_reading(stalled)
         before = process.memory_info().rss
-        disturbed, arrived = pulse(crowd, number - 1, seconds)
+        disturbed, arrived, _ = pulse(crowd, number - 1, seconds, sent)
         growth = process.memory_info().rss - before
         ports = {line.raddr.port for line in process.net_connections() if line.raddr}
         was_cut_off = stalled.getsockname()[1] not in ports
@@ -45,11 +45,21 @@ def stall_once(port: int, process: psutil.Process, number: int, seconds: float) 
     ]
 
 
-def pulse(crowd: Crowd, listeners: int, seconds: float) -> tuple[float, float]:
-    """Send 100 messages a second. Returns the 99th percentile of the delays from when each was due
-    until a client has it, in seconds, and which part of them arrived within a second of the end."""
+def pulse(
+    crowd: Crowd, listeners: int, seconds: float, earlier: int = 0
+) -> tuple[float, float, int]:
+    """Send 100 messages a second, and see when they arrive.
+
+    Args:
+        crowd: The clients, of whom the first sends.
+        listeners: How many of them read.
+        seconds: For how long it sends.
+        earlier: How many messages it has sent before. Some of these may still be on their way.
+
+    Returns the 99th percentile of the delays from when each was due until a client has it, in
+    seconds; which part of them arrived within a second of the end; and how many were sent.
+    """
     heard = Counter(crowd.got)
-    before = max(heard.values(), default=0)
     due: list[float] = []
     delays: list[float] = []
     began = time.perf_counter()
@@ -64,7 +74,8 @@ def pulse(crowd: Crowd, listeners: int, seconds: float) -> tuple[float, float]:
         for client, number in crowd.read(following - now).items():
             now = time.perf_counter()
             for _ in range(number):
-                delays.append(now - due[heard[client] - before])
                 heard[client] += 1
+                if heard[client] > earlier:
+                    delays.append(now - due[heard[client] - earlier - 1])
     part = len(delays) / len(due) / listeners
-    return statistics.quantiles(delays, n=100)[-1], part
+    return statistics.quantiles(delays, n=100)[-1], part, len(due)
