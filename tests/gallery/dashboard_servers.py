@@ -265,6 +265,8 @@ WRONG = [
 
             def leave(self, websocket):
                 self.clients.discard(websocket)
+                if not self.clients:
+                    self.task = None
         """,
     ),
     beside(
