@@ -263,9 +263,13 @@ RIGHT = [
         "one send() after the other, from a copy of the set",
         "✓✓✓✓✓✓",
         source="""
+            from contextlib import suppress
+            from websockets.exceptions import ConnectionClosed
+
             async def tell(text):
                 for client in list(clients):
-                    await client.send(text)
+                    with suppress(ConnectionClosed):  # it may leave while another is sent to
+                        await client.send(text)
         """,
     ),
     Piece(
